@@ -1,0 +1,281 @@
+//! What a plan says about traffic: target, users, phases, flows, limiter.
+
+use std::num::{NonZeroU32, NonZeroU64};
+use std::time::Duration;
+
+use url::Url;
+
+use crate::criteria::Criterion;
+use crate::template::{Template, UserPattern};
+use crate::watch::Watch;
+
+/// A whole plan, every default filled in.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Plan {
+    /// Its name: letters, digits, `-` and `_`.
+    pub name: String,
+    /// Seeds every random choice; the same plan and seed give the same arrivals.
+    pub seed: u64,
+    /// Where traffic goes. `None` for plans that only watch.
+    pub target: Option<Target>,
+    /// Who sends it.
+    pub users: Users,
+    /// How the generator works.
+    pub generator: Generator,
+    /// What load, in order. Empty for plans that only watch.
+    pub phases: Vec<Phase>,
+    /// What users do. Empty for plans that only watch.
+    pub flows: Vec<Flow>,
+    /// The rate limiter the service is supposed to have.
+    pub limiter: Option<Limiter>,
+    /// What to watch meanwhile.
+    pub watch: Option<Watch>,
+    /// What must hold.
+    pub criteria: Vec<Criterion>,
+}
+
+/// Where traffic goes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Target {
+    /// Base URL; steps add their path to it. Scheme `http`.
+    pub url: Url,
+    /// The request that must succeed before the load starts.
+    pub health: Option<HealthCheck>,
+    /// Headers of every request, in order. Values taken from the environment are secret.
+    pub headers: Vec<(String, Template)>,
+    /// How long to wait for a complete answer, from the send. Default 30 s.
+    pub timeout: Duration,
+    /// How long to wait for a connection. Default 10 s.
+    pub connect_timeout: Duration,
+    /// The most connections open at once, over all workers. Default 1,000. Beyond it, arrivals wait.
+    pub connections: NonZeroU32,
+}
+
+/// The request that must succeed before the load starts: a 2xx answer within 5 s, tried for `patience`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HealthCheck {
+    /// The method.
+    pub method: Method,
+    /// The path.
+    pub path: String,
+}
+
+/// An HTTP method.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Method {
+    /// GET.
+    Get,
+    /// HEAD.
+    Head,
+    /// POST.
+    Post,
+    /// PUT.
+    Put,
+    /// PATCH.
+    Patch,
+    /// DELETE.
+    Delete,
+    /// OPTIONS.
+    Options,
+}
+
+/// Who sends the traffic.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Users {
+    /// How many identities. Open model: arrivals take them in turn. Default 1.
+    pub count: NonZeroU64,
+    /// The identity's pattern, e.g. `tenant-{n}` with n from 1. Default `user-{n}`.
+    pub id: UserPattern,
+}
+
+/// How the generator works.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Generator {
+    /// Worker threads, one core each. `None`: one per available core, at most what the rate needs.
+    pub workers: Option<NonZeroU32>,
+    /// Length of an interval in the record. Default 1 s.
+    pub interval: Duration,
+    /// Requests sent this much later than intended although a connection was free make their interval suspect.
+    /// Default 10 ms (or 10 % of the median service time, if that is more).
+    pub max_send_lag: Duration,
+    /// Whether to keep a log of requests. Default: all when the plan has a limiter, none otherwise.
+    pub requests: RequestLogging,
+    /// How long arrivals still open at the end of the last phase may take. Default: the target's timeout.
+    pub drain: Duration,
+}
+
+/// Whether to keep a log of requests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RequestLogging {
+    /// Every request.
+    All,
+    /// None.
+    None,
+}
+
+/// A phase of load. Phases follow one another without a pause.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Phase {
+    /// Its name, unique in the plan.
+    pub name: String,
+    /// How long it lasts. `None` only for closed phases that end with their iterations.
+    pub duration: Option<Duration>,
+    /// What load.
+    pub load: Load,
+}
+
+/// What load a phase makes.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Load {
+    /// Open model: arrivals come on a schedule, whatever the service does.
+    Open {
+        /// Arrivals per second over the phase.
+        rate: RateShape,
+        /// How they are spaced.
+        arrivals: Arrivals,
+    },
+    /// Closed model: each user waits for its answer, thinks, and goes on.
+    Closed {
+        /// How many users at once.
+        users: NonZeroU32,
+        /// Users started per second; `None`: all at once.
+        spawn_rate: Option<Rate>,
+        /// The pause between an answer and the next request.
+        think: ThinkTime,
+        /// Iterations of a flow in all, shared by the users; `None`: until the phase ends.
+        iterations: Option<NonZeroU64>,
+    },
+}
+
+/// Events per second: finite and not negative.
+#[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]
+pub struct Rate(f64);
+
+impl Rate {
+    /// A rate of `per_second` events per second; `None` unless finite and not negative.
+    #[must_use]
+    pub fn per_second(per_second: f64) -> Option<Self> {
+        (per_second.is_finite() && per_second >= 0.0).then_some(Self(per_second))
+    }
+
+    /// Events per second.
+    #[must_use]
+    pub fn as_per_second(self) -> f64 {
+        self.0
+    }
+}
+
+/// How the rate of an open phase develops.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum RateShape {
+    /// The same all the time: `"18/s"`.
+    Constant(Rate),
+    /// Linear from one rate to another: `"18/s -> 0/s"`.
+    Ramp {
+        /// The rate at the start of the phase.
+        from: Rate,
+        /// The rate at its end.
+        to: Rate,
+    },
+}
+
+/// How arrivals of an open phase are spaced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Arrivals {
+    /// Evenly. The default.
+    Uniform,
+    /// As a Poisson process: independent users.
+    Poisson,
+}
+
+/// The pause of a closed user between an answer and the next request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ThinkTime {
+    /// None: the next request follows at once.
+    None,
+    /// Always the same: `"2s"`.
+    Constant(Duration),
+    /// Uniformly between two durations: `"5s..15s"`.
+    Uniform {
+        /// The shortest.
+        min: Duration,
+        /// The longest.
+        max: Duration,
+    },
+}
+
+/// What a user does in one iteration.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Flow {
+    /// Its name, unique in the plan.
+    pub name: String,
+    /// How often it is chosen, relative to the others. Positive and finite.
+    pub weight: f64,
+    /// Its steps, in order. At least one.
+    pub steps: Vec<Step>,
+}
+
+/// One request of a flow.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Step {
+    /// Its name, unique in the flow. The operation in the record is `name` when the plan has no other step of that
+    /// name, else `flow.name`.
+    pub name: String,
+    /// The method.
+    pub method: Method,
+    /// Path and query.
+    pub path: Template,
+    /// Headers of this request, added to the target's.
+    pub headers: Vec<(String, Template)>,
+    /// The body; `json` in the plan becomes its text, with `content-type: application/json` among the headers.
+    pub body: Option<Template>,
+    /// What answer is expected.
+    pub expect: Expect,
+}
+
+/// What answer a step expects.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Expect {
+    /// Status codes that are ok. Empty: every 2xx and 3xx.
+    pub status: Vec<u16>,
+    /// The status code of a rate-limited answer, counted apart from ok and error.
+    pub limited: Option<u16>,
+}
+
+/// The rate limiter the service is supposed to have.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Limiter {
+    /// The limits, all of which apply to each user.
+    pub limits: Vec<Limit>,
+    /// How the service counts.
+    pub window: WindowKind,
+}
+
+/// At most `count` requests in each `per`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limit {
+    /// How many.
+    pub count: NonZeroU32,
+    /// In how long.
+    pub per: Duration,
+}
+
+/// How a limiter counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WindowKind {
+    /// In windows aligned to the wall clock: each full second, each full minute.
+    Fixed,
+}
+
+impl Plan {
+    /// The operations' names, flow by flow and step by step: the indices used in the record.
+    #[must_use]
+    pub fn operations(&self) -> Vec<String> {
+        let steps = || self.flows.iter().flat_map(|flow| flow.steps.iter().map(move |step| (flow, step)));
+        let name = |(flow, step): (&Flow, &Step)| {
+            let unique = steps().filter(|(_, other)| other.name == step.name).count() == 1;
+            if unique { step.name.clone() } else { format!("{}.{}", flow.name, step.name) }
+        };
+        steps().map(name).collect()
+    }
+}

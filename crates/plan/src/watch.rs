@@ -1,0 +1,73 @@
+//! What a plan says about watching: Redis, host, process, logs, alerts.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use plimsoll_record::events::Level;
+use url::Url;
+
+use crate::template::Secret;
+
+/// What to watch during the run.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Watch {
+    /// The sampling interval, 100 ms or more. Default 1 s.
+    pub every: Duration,
+    /// The Redis to watch.
+    pub redis: Option<RedisSource>,
+    /// Whether to sample the host. Default true.
+    pub host: bool,
+    /// The process to watch.
+    pub process: Option<ProcessWatch>,
+    /// Log files to follow.
+    pub logs: Vec<LogWatch>,
+    /// When to raise an alarm.
+    pub alerts: Vec<Alert>,
+}
+
+/// Where Redis's numbers come from.
+#[derive(Clone, Debug, PartialEq)]
+pub enum RedisSource {
+    /// Redis itself: `redis://` or `rediss://`, with the password taken out of the URL.
+    Server {
+        /// The URL without its password.
+        url: Url,
+        /// The password.
+        password: Option<Secret>,
+    },
+    /// An HTTP endpoint of the service that answers with the fields of INFO as JSON: `http://`.
+    Endpoint(Url),
+}
+
+/// The process to watch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ProcessWatch {
+    /// By pid.
+    Pid(u32),
+    /// By the name of its executable, the oldest such process.
+    Name(String),
+}
+
+/// A log file to follow. Lines about memory, refused connections and the like are always counted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogWatch {
+    /// The name criteria use. Default: the file's stem.
+    pub name: String,
+    /// The file. It may appear later.
+    pub path: PathBuf,
+    /// Count JSON lines whose `event` field has this value.
+    pub event: Option<String>,
+    /// Split that count by this field.
+    pub count_by: Option<String>,
+}
+
+/// When to raise an alarm.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Alert {
+    /// Growth of used_memory that must not be exceeded, in bytes per second.
+    pub growth: f64,
+    /// How serious it is.
+    pub level: Level,
+    /// Whether `memwatch exec` stops its command.
+    pub stop: bool,
+}

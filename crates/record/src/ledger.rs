@@ -1,0 +1,260 @@
+//! The arrival ledger: every scheduled arrival ends in exactly one outcome, and the books balance.
+//!
+//! `scheduled = finished + pending` holds in every running total; at the end of a run nothing is pending, because
+//! what is still open becomes [`Outcome::Unfinished`]. Writers assert it, readers check it again.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// How one scheduled arrival ended. Closed: a record never holds another word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[repr(u8)]
+pub enum Outcome {
+    /// Answered, and every check held.
+    Ok,
+    /// Refused by the service's rate limiter, as the plan expects it to (`limited = 429`).
+    Limited,
+    /// Answered with a status the plan does not expect.
+    UnexpectedStatus,
+    /// The server refused the connection.
+    Refused,
+    /// The name could not be resolved, or no route leads there.
+    Unreachable,
+    /// The connection was reset while a request was on it.
+    Reset,
+    /// The server closed the connection before the answer was complete.
+    Closed,
+    /// The answer was not valid HTTP.
+    Protocol,
+    /// The TLS handshake failed.
+    Tls,
+    /// The generator ran out of something of its own: ports or file descriptors.
+    LocalResource,
+    /// Any other I/O error.
+    Io,
+    /// No connection within the plan's timeout.
+    ConnectTimedOut,
+    /// No complete answer within the plan's timeout.
+    TimedOut,
+    /// Never sent: the backlog was full and the plan says to drop.
+    Dropped,
+    /// Still open or not yet sent when the run ended.
+    Unfinished,
+}
+
+/// The class an [`Outcome`] belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Class {
+    /// Answered as expected.
+    Ok,
+    /// Turned away by the limiter, apart from success and error.
+    Limited,
+    /// Answered, but not as expected.
+    FailedCheck,
+    /// Not answered.
+    Error,
+    /// Given up after the timeout: its latency is known only to be at least that long.
+    TimedOut,
+    /// Never sent.
+    Dropped,
+    /// Cut off by the end of the run.
+    Unfinished,
+}
+
+impl Outcome {
+    /// The number of outcomes, for arrays indexed by `outcome as usize`.
+    pub const COUNT: usize = 15;
+
+    /// Every outcome, in the order of its discriminant.
+    pub const ALL: [Self; Self::COUNT] = [
+        Self::Ok,
+        Self::Limited,
+        Self::UnexpectedStatus,
+        Self::Refused,
+        Self::Unreachable,
+        Self::Reset,
+        Self::Closed,
+        Self::Protocol,
+        Self::Tls,
+        Self::LocalResource,
+        Self::Io,
+        Self::ConnectTimedOut,
+        Self::TimedOut,
+        Self::Dropped,
+        Self::Unfinished,
+    ];
+
+    /// The word of this outcome in files and on screens.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Limited => "limited",
+            Self::UnexpectedStatus => "unexpected_status",
+            Self::Refused => "refused",
+            Self::Unreachable => "unreachable",
+            Self::Reset => "reset",
+            Self::Closed => "closed",
+            Self::Protocol => "protocol",
+            Self::Tls => "tls",
+            Self::LocalResource => "local_resource",
+            Self::Io => "io",
+            Self::ConnectTimedOut => "connect_timed_out",
+            Self::TimedOut => "timed_out",
+            Self::Dropped => "dropped",
+            Self::Unfinished => "unfinished",
+        }
+    }
+
+    /// The class this outcome counts in.
+    #[must_use]
+    pub fn class(self) -> Class {
+        match self {
+            Self::Ok => Class::Ok,
+            Self::Limited => Class::Limited,
+            Self::UnexpectedStatus => Class::FailedCheck,
+            Self::Refused
+            | Self::Unreachable
+            | Self::Reset
+            | Self::Closed
+            | Self::Protocol
+            | Self::Tls
+            | Self::LocalResource
+            | Self::Io => Class::Error,
+            Self::ConnectTimedOut | Self::TimedOut => Class::TimedOut,
+            Self::Dropped => Class::Dropped,
+            Self::Unfinished => Class::Unfinished,
+        }
+    }
+
+    /// True when a complete answer arrived, so that a latency was measured.
+    #[must_use]
+    pub fn is_answered(self) -> bool {
+        matches!(self.class(), Class::Ok | Class::Limited | Class::FailedCheck)
+    }
+
+    /// True when the arrival counts as an error in `error_rate`: everything but ok and limited.
+    #[must_use]
+    pub fn is_failure(self) -> bool {
+        !matches!(self.class(), Class::Ok | Class::Limited)
+    }
+
+    /// True when the latency is known only to be at least as long as was waited.
+    #[must_use]
+    pub fn is_censored(self) -> bool {
+        matches!(self.class(), Class::TimedOut | Class::Unfinished)
+    }
+}
+
+/// Counts of scheduled arrivals and of how they ended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "StoredLedger", into = "StoredLedger")]
+pub struct Ledger {
+    scheduled: u64,
+    finished: [u64; Outcome::COUNT],
+}
+
+impl Ledger {
+    /// Counts `n` arrivals whose intended time has come.
+    #[inline]
+    pub fn schedule(&mut self, n: u64) {
+        self.scheduled += n;
+    }
+
+    /// Counts one arrival's end.
+    #[inline]
+    pub fn finish(&mut self, outcome: Outcome) {
+        self.finished[outcome as usize] += 1;
+    }
+
+    /// Counts `n` arrivals that ended the same way.
+    pub fn finish_many(&mut self, outcome: Outcome, n: u64) {
+        self.finished[outcome as usize] += n;
+    }
+
+    /// Adds every count of `other`.
+    pub fn merge(&mut self, other: &Self) {
+        self.scheduled += other.scheduled;
+        for (mine, theirs) in self.finished.iter_mut().zip(other.finished) {
+            *mine += theirs;
+        }
+    }
+
+    /// Arrivals whose intended time had come.
+    #[must_use]
+    pub fn scheduled(&self) -> u64 {
+        self.scheduled
+    }
+
+    /// Arrivals that ended in `outcome`.
+    #[must_use]
+    pub fn count(&self, outcome: Outcome) -> u64 {
+        self.finished[outcome as usize]
+    }
+
+    /// Arrivals that ended in `class`.
+    #[must_use]
+    pub fn class(&self, class: Class) -> u64 {
+        self.sum(|outcome| outcome.class() == class)
+    }
+
+    /// Arrivals that ended, whichever way.
+    #[must_use]
+    pub fn finished(&self) -> u64 {
+        self.finished.iter().sum()
+    }
+
+    /// Arrivals that got a complete answer.
+    #[must_use]
+    pub fn answered(&self) -> u64 {
+        self.sum(Outcome::is_answered)
+    }
+
+    /// Arrivals that count as errors: everything but ok and limited.
+    #[must_use]
+    pub fn failures(&self) -> u64 {
+        self.sum(Outcome::is_failure)
+    }
+
+    /// Arrivals whose latency is known only as a lower bound.
+    #[must_use]
+    pub fn censored(&self) -> u64 {
+        self.sum(Outcome::is_censored)
+    }
+
+    /// Every outcome that occurred, with its count.
+    pub fn outcomes(&self) -> impl Iterator<Item = (Outcome, u64)> + '_ {
+        Outcome::ALL.into_iter().map(|outcome| (outcome, self.count(outcome))).filter(|(_, n)| *n > 0)
+    }
+
+    fn sum(&self, wanted: impl Fn(Outcome) -> bool) -> u64 {
+        Outcome::ALL.into_iter().filter(|outcome| wanted(*outcome)).map(|outcome| self.count(outcome)).sum()
+    }
+}
+
+/// The wire form: only the outcomes that occurred, by name.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct StoredLedger {
+    scheduled: u64,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    finished: BTreeMap<Outcome, u64>,
+}
+
+impl From<StoredLedger> for Ledger {
+    fn from(stored: StoredLedger) -> Self {
+        let mut ledger = Self { scheduled: stored.scheduled, ..Self::default() };
+        for (outcome, n) in stored.finished {
+            ledger.finish_many(outcome, n);
+        }
+        ledger
+    }
+}
+
+impl From<Ledger> for StoredLedger {
+    fn from(ledger: Ledger) -> Self {
+        Self { scheduled: ledger.scheduled, finished: ledger.outcomes().collect() }
+    }
+}

@@ -1,0 +1,257 @@
+//! `traffic.jsonl`: what `loadgen` offered and what came back, per interval, phase and operation.
+//!
+//! Every interval writes one row per (phase, operation) that was active in it. The running totals balance in
+//! every interval: scheduled so far = finished so far + pending. The writer asserts it, the reader checks it.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use crate::clock::Offset;
+use crate::files::{EndReason, FactFile, FactKind, FactWriter, ReadError, WriteError};
+use crate::latency::Latency;
+use crate::ledger::Ledger;
+
+/// What kind of file this is, for the reader and the writer.
+#[derive(Debug)]
+pub enum Traffic {}
+
+impl FactKind for Traffic {
+    const FILE: &'static str = "traffic.jsonl";
+    type Header = TrafficHeader;
+    type Fact = TrafficFact;
+}
+
+/// What was planned, as far as a reader of the rows needs it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TrafficHeader {
+    /// The first intended send time of the plan: phase offsets count from here.
+    pub start_ns: Offset,
+    /// Length of an interval.
+    pub every_ns: u64,
+    /// The phases in order.
+    pub phases: Vec<PhaseFact>,
+    /// The operations (`flow.step`) in the plan's order.
+    pub operations: Vec<String>,
+    /// The number of worker threads.
+    pub workers: u32,
+    /// A send lag beyond this many nanoseconds makes an interval suspect; see `GeneratorHealth`.
+    pub max_send_lag_ns: u64,
+}
+
+/// A phase as planned.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PhaseFact {
+    /// Its name.
+    pub name: String,
+    /// When it starts, on the run's clock.
+    pub start_ns: Offset,
+    /// When it ends; `None` when it ends with its iterations.
+    pub end_ns: Option<Offset>,
+    /// Arrivals it schedules in all, when the plan alone decides that (open model, fixed iterations).
+    pub planned_arrivals: Option<u64>,
+}
+
+/// One row of traffic.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TrafficFact {
+    /// What one operation did in one interval of one phase.
+    Interval(Box<Interval>),
+    /// How the generator itself did in one interval.
+    Generator(GeneratorInterval),
+    /// A phase was cut short or extended: it really ended here.
+    PhaseEnded {
+        /// The phase's index in the header.
+        phase: u32,
+        /// When its last arrival was scheduled or abandoned.
+        at_ns: Offset,
+    },
+    /// Something the generator has to say about its own run.
+    Note {
+        /// When.
+        at_ns: Offset,
+        /// What, in one sentence.
+        text: String,
+    },
+}
+
+/// What one operation did in one interval of one phase.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Interval {
+    /// When the interval began.
+    pub at_ns: Offset,
+    /// How long it really was: longer than planned when the generator was held up.
+    pub len_ns: u64,
+    /// The phase's index in the header: the phase the arrivals were scheduled in.
+    pub phase: u32,
+    /// The operation's index in the header.
+    pub operation: u32,
+    /// Arrivals scheduled in this interval, and arrivals finished in this interval.
+    pub ledger: Ledger,
+    /// Arrivals of this phase and operation scheduled but not finished at the interval's end, since the start.
+    pub pending: u64,
+    /// Response and service time of answers that were not rate-limited (ok and unexpected status).
+    pub served: Latency,
+    /// Response and service time of rate-limited answers, kept apart: a fast refusal must not hide a slow service.
+    #[serde(default, skip_serializing_if = "Latency::is_empty")]
+    pub limited: Latency,
+    /// Answers by status code.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub statuses: BTreeMap<u16, u64>,
+    /// Bytes received: bodies only.
+    pub body_bytes: u64,
+    /// The slowest answer of the interval.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub worst: Option<Exemplar>,
+}
+
+/// One request worth pointing at.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Exemplar {
+    /// Its intended send time.
+    pub intended_ns: Offset,
+    /// Its response time.
+    pub response_ns: u64,
+    /// Its service time.
+    pub service_ns: u64,
+    /// The number of the user who sent it.
+    pub user: u64,
+    /// The status code of the answer.
+    pub status: u16,
+}
+
+/// How the generator itself did in one interval, over all its workers.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct GeneratorInterval {
+    /// When the interval began.
+    pub at_ns: Offset,
+    /// How long it really was.
+    pub len_ns: u64,
+    /// Requests written in this interval.
+    pub sent: u64,
+    /// Requests written later after their intended time than `max_send_lag_ns` although a connection was free.
+    pub sent_late: u64,
+    /// Largest send lag (actual - intended) in nanoseconds of requests that a connection was free for: the
+    /// generator's own delay, not the wait for a slow server. 0 when nothing was sent.
+    pub send_lag_max_ns: u64,
+    /// 99th percentile of the same; 0 when nothing was sent.
+    pub send_lag_p99_ns: u64,
+    /// CPU seconds (user and system) the whole generator process used in this interval.
+    pub cpu_s: f64,
+    /// The busiest worker thread's share of its core, 0..=1.
+    pub busiest_worker: f64,
+    /// Requests that waited for a connection because all were in use.
+    pub waited_for_connection: u64,
+    /// Connections open at the end of the interval.
+    pub connections: u64,
+    /// Request-log rows dropped because their buffer was full.
+    pub log_rows_dropped: u64,
+}
+
+/// Writes `traffic.jsonl` and asserts that the books balance.
+#[derive(Debug)]
+pub struct TrafficWriter {
+    out: FactWriter<Traffic>,
+    books: Books,
+}
+
+impl TrafficWriter {
+    /// Creates the file in `dir`.
+    ///
+    /// # Errors
+    /// [`WriteError`] when the file exists or cannot be written.
+    pub fn create(dir: &Path, producer: &str, at: Offset, header: TrafficHeader) -> Result<Self, WriteError> {
+        Ok(Self { out: FactWriter::create(dir, producer, at, header)?, books: Books::default() })
+    }
+
+    /// Appends one row.
+    ///
+    /// # Panics
+    /// When an interval's pending count contradicts what was scheduled and finished so far: an arrival was lost or
+    /// counted twice, and no number of this run could be trusted.
+    ///
+    /// # Errors
+    /// [`WriteError::Io`] when the file cannot be written.
+    pub fn write(&mut self, fact: &TrafficFact) -> Result<(), WriteError> {
+        if let TrafficFact::Interval(interval) = fact {
+            self.books.enter(interval).expect("every scheduled arrival has exactly one outcome or is pending");
+        }
+        self.out.write(fact)
+    }
+
+    /// Hands everything written so far to the operating system.
+    ///
+    /// # Errors
+    /// [`WriteError::Io`] when the file cannot be written.
+    pub fn flush(&mut self) -> Result<(), WriteError> {
+        self.out.flush()
+    }
+
+    /// Writes the end row. Everything pending must have been finished (as unfinished, if need be) before.
+    ///
+    /// # Panics
+    /// When arrivals are still pending.
+    ///
+    /// # Errors
+    /// [`WriteError::Io`] when the file cannot be written.
+    pub fn finish(self, at: Offset, reason: EndReason) -> Result<(), WriteError> {
+        assert_eq!(self.books.pending(), 0, "a finished run has no pending arrivals");
+        self.out.finish(at, reason)
+    }
+}
+
+/// Reads `traffic.jsonl` from `dir` and checks that the books balance; `None` when there is no such file.
+///
+/// # Errors
+/// [`ReadError`] when the file cannot be read, is damaged, or does not balance.
+pub fn read(dir: &Path) -> Result<Option<FactFile<Traffic>>, ReadError> {
+    let Some(file) = FactFile::<Traffic>::read(dir)? else { return Ok(None) };
+    let inconsistent = |what: String| ReadError::Inconsistent { path: dir.join(Traffic::FILE), what };
+    let mut books = Books::default();
+    for fact in &file.facts {
+        let TrafficFact::Interval(interval) = fact else { continue };
+        let known = (interval.phase as usize) < file.header.body.phases.len()
+            && (interval.operation as usize) < file.header.body.operations.len();
+        if !known {
+            return Err(inconsistent(format!(
+                "row of phase {} and operation {}, which the header lacks",
+                interval.phase, interval.operation
+            )));
+        }
+        books.enter(interval).map_err(inconsistent)?;
+    }
+    if file.end.is_some() && books.pending() > 0 {
+        return Err(inconsistent(format!("{} arrivals are pending after the end row", books.pending())));
+    }
+    Ok(Some(file))
+}
+
+/// Running totals per (phase, operation), for the balance.
+#[derive(Debug, Default)]
+struct Books {
+    pending: BTreeMap<(u32, u32), u64>,
+}
+
+impl Books {
+    fn enter(&mut self, interval: &Interval) -> Result<(), String> {
+        let pending = self.pending.entry((interval.phase, interval.operation)).or_default();
+        let before = *pending + interval.ledger.scheduled();
+        let after = interval.ledger.finished() + interval.pending;
+        if before != after {
+            return Err(format!(
+                "the arrival ledger does not balance at {:.3} s: {before} pending or scheduled, {after} finished or pending",
+                interval.at_ns.as_secs_f64()
+            ));
+        }
+        *pending = interval.pending;
+        Ok(())
+    }
+
+    fn pending(&self) -> u64 {
+        self.pending.values().sum()
+    }
+}

@@ -1,0 +1,128 @@
+//! `verdict.json`: the judgement of a run, criterion by criterion. Written by the judge, shown by renderers.
+//!
+//! Derived: it can be deleted and computed again from the run directory, byte for byte.
+
+use serde::{Deserialize, Serialize};
+
+use crate::units::Unit;
+
+/// The judgement of one criterion or of a whole run. Ordered from good to bad: the worst wins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Judgement {
+    /// The criterion is met, and the data proves it.
+    Pass,
+    /// A preference is missed.
+    Warn,
+    /// The data cannot decide, or there is none, or it cannot be trusted.
+    Inconclusive,
+    /// A requirement is missed, and the data proves it.
+    Fail,
+}
+
+impl Judgement {
+    /// The word in files and on screens.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Pass => "pass",
+            Self::Warn => "warn",
+            Self::Inconclusive => "inconclusive",
+            Self::Fail => "fail",
+        }
+    }
+}
+
+/// What a missed criterion means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Severity {
+    /// Must hold: missed is fail.
+    Require,
+    /// Should hold: missed is warn.
+    Prefer,
+}
+
+/// The judgement of a run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Verdict {
+    /// The format version of this file.
+    pub format: u32,
+    /// The run's id.
+    pub run: String,
+    /// The plan's name.
+    pub plan: String,
+    /// The worst of the generator's health and all criteria.
+    pub judgement: Judgement,
+    /// One sentence: what decided.
+    pub sentence: String,
+    /// Whether the measurement itself can be trusted. Judged first.
+    pub generator: GeneratorHealth,
+    /// Every criterion, in the plan's order.
+    pub criteria: Vec<CriterionResult>,
+    /// Things worth knowing that decide nothing: alerts, partial files, gaps, steps in memory.
+    pub concerns: Vec<String>,
+    /// What to do next, where the data supports advice.
+    pub recommendations: Vec<String>,
+}
+
+/// Whether the generator offered what the plan says, when it says.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct GeneratorHealth {
+    /// Pass, or inconclusive when the measurement cannot be trusted.
+    pub judgement: Judgement,
+    /// The sentence behind it: which resource ran out, which seconds are contaminated, what to do.
+    pub reason: String,
+    /// Contaminated spans on the run's clock, in nanoseconds: (from, to).
+    pub contaminated: Vec<(i64, i64)>,
+    /// Arrivals sent / arrivals planned in the judged window; absent when the plan does not fix the number.
+    pub offered_share: Option<f64>,
+}
+
+/// The judgement of one criterion.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CriterionResult {
+    /// Stable id: the table's name, or the expression.
+    pub id: String,
+    /// The expression as the plan states it.
+    pub expression: String,
+    /// What a miss means.
+    pub severity: Severity,
+    /// Phase, endpoint: where it was judged, in words; empty for the whole run.
+    pub scope: String,
+    /// The judgement.
+    pub judgement: Judgement,
+    /// The measured value, in `unit`; absent when there is none. With `at_least`, only a lower bound is known.
+    pub value: Option<f64>,
+    /// True when the value is a lower bound because requests timed out.
+    #[serde(default)]
+    pub at_least: bool,
+    /// The confidence interval of the value, in `unit`.
+    pub interval: Option<Interval>,
+    /// The limit, in `unit`.
+    pub limit: f64,
+    /// The unit of value, interval and limit.
+    pub unit: Unit,
+    /// How far the value is inside (positive) or outside (negative) the limit, as a share of the limit.
+    pub margin: Option<f64>,
+    /// How many observations the value rests on.
+    pub samples: u64,
+    /// How many independent observations they are worth; absent where it was not estimated.
+    pub effective_samples: Option<f64>,
+    /// Why, in one sentence.
+    pub reason: String,
+    /// The plan's hint, shown when the criterion is not met.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
+}
+
+/// A confidence interval.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Interval {
+    /// Lower end.
+    pub low: f64,
+    /// Upper end.
+    pub high: f64,
+    /// Confidence, e.g. 0.95.
+    pub confidence: f64,
+}
