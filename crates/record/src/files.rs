@@ -266,3 +266,83 @@ fn parse_header<B: DeserializeOwned>(path: &Path, text: &str) -> Result<Header<B
         source,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::events::{Event, Events, EventsHeader};
+
+    fn mark(label: &str) -> Event {
+        Event::Mark { at_ns: Offset(1), label: label.to_owned() }
+    }
+
+    fn written(finish: bool) -> tempfile::TempDir {
+        let dir = tempfile::tempdir().unwrap();
+        let mut writer = FactWriter::<Events>::create(dir.path(), "test 1", Offset(0), EventsHeader {}).unwrap();
+        writer.write(&mark("one")).unwrap();
+        writer.write(&mark("two")).unwrap();
+        if finish {
+            writer.finish(Offset(9), EndReason::Completed).unwrap();
+        } else {
+            writer.flush().unwrap();
+        }
+        dir
+    }
+
+    fn change(dir: &Path, edit: impl Fn(String) -> String) {
+        let path = dir.join(Events::FILE);
+        let text = fs::read_to_string(&path).unwrap();
+        fs::write(path, edit(text)).unwrap();
+    }
+
+    #[test]
+    fn what_was_written_is_read_back() {
+        let dir = written(true);
+        let file = FactFile::<Events>::read(dir.path()).unwrap().unwrap();
+        assert_eq!(file.facts, [mark("one"), mark("two")]);
+        assert_eq!(file.end, Some(End { at_ns: Offset(9), reason: EndReason::Completed }));
+        assert_eq!(file.header.producer, "test 1");
+    }
+
+    #[test]
+    fn without_its_end_row_a_file_is_partial() {
+        let dir = written(false);
+        assert!(FactFile::<Events>::read(dir.path()).unwrap().unwrap().is_partial());
+    }
+
+    #[test]
+    fn a_torn_last_line_is_dropped_and_the_rest_is_kept() {
+        let dir = written(false);
+        change(dir.path(), |text| text[..text.len() - 7].to_owned());
+        let file = FactFile::<Events>::read(dir.path()).unwrap().unwrap();
+        assert_eq!(file.facts, [mark("one")]);
+        assert!(file.is_partial());
+    }
+
+    #[test]
+    fn damage_in_the_middle_names_file_and_line() {
+        let dir = written(true);
+        change(dir.path(), |text| text.replace("\"one\"", "\"one"));
+        let error = FactFile::<Events>::read(dir.path()).unwrap_err();
+        assert!(error.to_string().contains("events.jsonl:2: damaged row"), "{error}");
+    }
+
+    #[test]
+    fn a_later_format_and_a_foreign_file_are_refused() {
+        let dir = written(true);
+        change(dir.path(), |text| text.replace("\"format\":1", "\"format\":2"));
+        assert!(matches!(FactFile::<Events>::read(dir.path()), Err(ReadError::TooNew { found: 2, .. })));
+        change(dir.path(), |_| "{\"hello\":1}\n".to_owned());
+        assert!(matches!(FactFile::<Events>::read(dir.path()), Err(ReadError::NoHeader { .. })));
+    }
+
+    #[test]
+    fn a_missing_file_is_not_an_error_and_an_existing_one_has_its_writer() {
+        let dir = written(true);
+        assert!(FactFile::<crate::logs::Logs>::read(dir.path()).unwrap().is_none());
+        let second = FactWriter::<Events>::create(dir.path(), "test 2", Offset(0), EventsHeader {});
+        assert!(matches!(second, Err(WriteError::Exists { .. })));
+    }
+}

@@ -196,3 +196,70 @@ impl Latency {
         self.response.is_empty()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn of(values: &[u64]) -> Histogram {
+        let mut histogram = Histogram::new();
+        values.iter().for_each(|value| histogram.record(*value));
+        histogram
+    }
+
+    #[test]
+    fn an_empty_histogram_has_no_values_to_show() {
+        let empty = Histogram::new();
+        assert_eq!((empty.quantile(0.5), empty.mean(), empty.max(), empty.min()), (None, None, None, None));
+    }
+
+    #[test]
+    fn values_outside_the_range_are_clamped_not_lost() {
+        let histogram = of(&[0, u64::MAX]);
+        assert_eq!(histogram.count(), 2);
+        assert!(histogram.max().is_some_and(|max| max >= HIGHEST_NS));
+    }
+
+    #[test]
+    fn a_straddling_bin_counts_only_as_possible() {
+        let histogram = of(&[100_000_000]);
+        assert_eq!(histogram.at_or_above(Duration::from_millis(90)), (1, 1));
+        assert_eq!(histogram.at_or_above(Duration::from_nanos(100_000_100)), (0, 1));
+        assert_eq!(histogram.at_or_above(Duration::from_millis(110)), (0, 0));
+    }
+
+    #[test]
+    fn text_that_is_no_histogram_is_refused() {
+        assert!(matches!(Histogram::decode("*"), Err(DecodeError::Base64(_))));
+        assert!(matches!(Histogram::decode("AAAA"), Err(DecodeError::Format(_))));
+        let mut other = hdrhistogram::Histogram::<u64>::new_with_bounds(1, 1000, 2).unwrap();
+        other.record(5).unwrap();
+        let mut bytes = Vec::new();
+        V2Serializer::new().serialize(&other, &mut bytes).unwrap();
+        assert!(matches!(Histogram::decode(&STANDARD.encode(bytes)), Err(DecodeError::Shape)));
+    }
+
+    proptest! {
+        #[test]
+        fn encoding_loses_nothing(values in prop::collection::vec(0u64..4_000_000_000_000, 0..200)) {
+            let histogram = of(&values);
+            prop_assert_eq!(Histogram::decode(&histogram.encode()).unwrap(), histogram);
+        }
+
+        #[test]
+        fn merged_halves_equal_the_whole(values in prop::collection::vec(0u64..4_000_000_000_000, 0..200), cut in 0usize..200) {
+            let (left, right) = values.split_at(cut.min(values.len()));
+            let mut merged = of(left);
+            merged.merge(&of(right));
+            prop_assert!(merged.bins().eq(of(&values).bins()));
+        }
+
+        #[test]
+        fn a_value_is_kept_within_a_thousandth(value in LOWEST_NS * 2_000..HIGHEST_NS) {
+            let kept = of(&[value]).quantile(0.5).unwrap();
+            prop_assert!(kept >= value && (kept - value) as f64 <= value as f64 * 1e-3, "{} kept as {}", value, kept);
+        }
+    }
+}

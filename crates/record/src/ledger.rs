@@ -258,3 +258,46 @@ impl From<Ledger> for StoredLedger {
         Self { scheduled: ledger.scheduled, finished: ledger.outcomes().collect() }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn discriminants_index_the_table_of_all_outcomes() {
+        for (index, outcome) in Outcome::ALL.into_iter().enumerate() {
+            assert_eq!(outcome as usize, index);
+        }
+    }
+
+    #[test]
+    fn the_stored_word_is_the_outcomes_name() {
+        for outcome in Outcome::ALL {
+            assert_eq!(serde_json::to_string(&outcome).unwrap(), format!("\"{}\"", outcome.name()));
+        }
+    }
+
+    #[test]
+    fn a_ledger_survives_storage_and_stores_only_what_occurred() {
+        let mut ledger = Ledger::default();
+        ledger.schedule(5);
+        ledger.finish_many(Outcome::Ok, 3);
+        ledger.finish(Outcome::TimedOut);
+        let text = serde_json::to_string(&ledger).unwrap();
+        assert_eq!(text, r#"{"scheduled":5,"finished":{"ok":3,"timed_out":1}}"#);
+        assert_eq!(serde_json::from_str::<Ledger>(&text).unwrap(), ledger);
+    }
+
+    #[test]
+    fn an_unknown_outcome_is_an_error_not_a_zero() {
+        let text = r#"{"scheduled":1,"finished":{"vanished":1}}"#;
+        assert!(serde_json::from_str::<Ledger>(text).is_err());
+    }
+
+    #[test]
+    fn limited_is_neither_success_nor_failure() {
+        let mut ledger = Ledger::default();
+        ledger.finish(Outcome::Limited);
+        assert_eq!((ledger.answered(), ledger.failures(), ledger.class(Class::Ok)), (1, 0, 0));
+    }
+}

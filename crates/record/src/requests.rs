@@ -178,3 +178,60 @@ fn parse_row(text: &str) -> Option<RequestRow> {
         status: next()?.parse().ok()?,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    fn row(n: u64) -> RequestRow {
+        RequestRow {
+            intended: Offset(-5),
+            send_lag_ns: n,
+            service_ns: 1_000 * n,
+            user: n,
+            phase: 1,
+            operation: 2,
+            status: 429,
+            outcome: Outcome::Limited,
+        }
+    }
+
+    fn written(dir: &Path) -> Vec<RequestRow> {
+        let rows: Vec<RequestRow> = (0..10_000).map(row).collect();
+        let mut writer = RequestWriter::create(dir).unwrap();
+        for chunk in rows.chunks(1_000) {
+            writer.write(chunk).unwrap();
+        }
+        writer.finish().unwrap();
+        rows
+    }
+
+    #[test]
+    fn what_was_written_is_read_back() {
+        let dir = tempfile::tempdir().unwrap();
+        let rows = written(dir.path());
+        let log = read(dir.path()).unwrap().unwrap();
+        assert_eq!(log.rows, rows);
+        assert!(!log.partial);
+    }
+
+    #[test]
+    fn a_log_cut_off_by_a_crash_keeps_its_whole_rows() {
+        let dir = tempfile::tempdir().unwrap();
+        let rows = written(dir.path());
+        let path = dir.path().join(FILE);
+        let bytes = fs::read(&path).unwrap();
+        fs::write(&path, &bytes[..bytes.len() / 2]).unwrap();
+        let log = read(dir.path()).unwrap().unwrap();
+        assert!(log.partial && !log.rows.is_empty() && log.rows.len() < rows.len());
+        assert_eq!(log.rows, rows[..log.rows.len()]);
+    }
+
+    #[test]
+    fn a_row_knows_when_it_was_sent_and_done() {
+        let row = row(7);
+        assert_eq!((row.sent(), row.done()), (Offset(2), Offset(7_002)));
+    }
+}

@@ -273,3 +273,60 @@ fn publish(dir: &Path, name: &str, content: &str) -> std::io::Result<bool> {
     removed?;
     Ok(created)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_second_producer_joins_the_first_ones_clock() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("deep/run");
+        let first = RunDir::create_or_join(&path, "quick", "memwatch 1").unwrap();
+        let second = RunDir::create_or_join(&path, "quick", "loadgen 1").unwrap();
+        assert_eq!(first.info(), second.info());
+        assert!(first.info().id.ends_with("Z-quick"), "{}", first.info().id);
+        assert_eq!(second.info().created_by, "memwatch 1");
+    }
+
+    #[test]
+    fn both_producers_must_hold_the_same_plan() {
+        let dir = tempfile::tempdir().unwrap();
+        let run = RunDir::create_or_join(dir.path(), "quick", "test").unwrap();
+        run.store_plan("name = \"quick\"\n").unwrap();
+        run.store_plan("name = \"quick\"\n").unwrap();
+        assert!(matches!(run.store_plan("name = \"other\"\n"), Err(RunError::OtherPlan { .. })));
+    }
+
+    #[test]
+    fn a_run_of_another_boot_cannot_be_continued_but_can_be_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut info = RunInfo::now("quick", "test");
+        info.machine.boot_id = "another boot".to_owned();
+        fs::write(dir.path().join(RUN_FILE), to_json(&info)).unwrap();
+        assert!(RunDir::open(dir.path()).is_ok());
+        let joined = RunDir::create_or_join(dir.path(), "quick", "test");
+        assert!(matches!(joined, Err(RunError::OtherBoot { .. })));
+    }
+
+    #[test]
+    fn what_is_no_run_says_so() {
+        let dir = tempfile::tempdir().unwrap();
+        assert!(matches!(RunDir::open(dir.path()), Err(RunError::NotARun { .. })));
+        fs::write(dir.path().join(RUN_FILE), "{").unwrap();
+        assert!(matches!(RunDir::open(dir.path()), Err(RunError::Damaged { .. })));
+        let under_a_file = dir.path().join(RUN_FILE).join("run");
+        assert!(matches!(RunDir::create_or_join(&under_a_file, "x", "test"), Err(RunError::Unwritable { .. })));
+    }
+
+    #[test]
+    fn nothing_temporary_is_left_behind() {
+        let dir = tempfile::tempdir().unwrap();
+        let run = RunDir::create_or_join(dir.path(), "quick", "test").unwrap();
+        run.store_plan("").unwrap();
+        run.write_derived(VERDICT_FILE, "{}").unwrap();
+        let mut names: Vec<_> = fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        names.sort();
+        assert_eq!(names, ["plan.toml", "run.json", "verdict.json"]);
+    }
+}

@@ -439,3 +439,64 @@ impl SeriesStats {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ledger::Outcome;
+    use crate::metric::METRICS;
+
+    fn totals(answers_ms: &[u64], timeouts: u64) -> Totals {
+        let mut totals = Totals::default();
+        for ms in answers_ms {
+            totals.served.record(ms * 1_000_000, ms * 1_000_000);
+            totals.ledger.finish(Outcome::Ok);
+        }
+        totals.ledger.finish_many(Outcome::TimedOut, timeouts);
+        totals
+    }
+
+    #[test]
+    fn a_percentile_among_timeouts_is_only_a_lower_bound() {
+        let nine_answers_and_a_timeout = totals(&[1, 2, 3, 4, 5, 6, 7, 8, 9], 1);
+        let p50 = nine_answers_and_a_timeout.response(0.5).unwrap();
+        assert!(!p50.at_least && (p50.nanos as f64 / 5e6 - 1.0).abs() < 0.01, "{p50:?}");
+        let p99 = nine_answers_and_a_timeout.response(0.99).unwrap();
+        assert!(p99.at_least && p99.nanos >= 9_000_000, "{p99:?}");
+    }
+
+    #[test]
+    fn nothing_measured_is_nothing_not_zero() {
+        let nothing = Totals::default();
+        assert_eq!(nothing.response(0.5), None);
+        assert_eq!((nothing.error_rate(), nothing.throughput(), nothing.limited_share()), (None, None, None));
+    }
+
+    #[test]
+    fn limited_answers_are_no_errors_but_count_as_finished() {
+        let mut totals = totals(&[1], 1);
+        totals.ledger.finish_many(Outcome::Limited, 2);
+        assert_eq!((totals.error_rate(), totals.limited_share()), (Some(0.25), Some(0.5)));
+    }
+
+    #[test]
+    fn a_series_in_six_numbers_skips_samples_without_the_value() {
+        let sample = |second: i64, value: Option<f64>| Sample {
+            at_ns: Offset(second * 1_000_000_000),
+            took_ns: 1,
+            values: value.map(|value| (METRICS[0].key.to_owned(), value)).into_iter().collect(),
+        };
+        let series = Series {
+            header: SeriesHeader { source: String::new(), identity: BTreeMap::new(), every_ns: 1 },
+            samples: vec![sample(0, Some(4.0)), sample(1, None), sample(2, Some(1.0)), sample(3, Some(10.0))],
+            gaps: Vec::new(),
+            marks: Vec::new(),
+            partial: false,
+        };
+        let stats = series.stats(&METRICS[0], None).unwrap();
+        assert_eq!((stats.count, stats.first, stats.last, stats.min, stats.max), (3, 4.0, 10.0, 1.0, 10.0));
+        assert_eq!((stats.mean, stats.median), (5.0, 4.0));
+        let late = Window { from: Offset(3_000_000_000), to: Offset(9_000_000_000) };
+        assert_eq!(series.stats(&METRICS[0], Some(late)).map(|stats| stats.count), Some(1));
+    }
+}

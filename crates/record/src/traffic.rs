@@ -255,3 +255,89 @@ impl Books {
         self.pending.values().sum()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::ledger::Outcome;
+
+    fn header() -> TrafficHeader {
+        TrafficHeader {
+            start_ns: Offset(0),
+            every_ns: 1_000_000_000,
+            phases: vec![PhaseFact {
+                name: "steady".to_owned(),
+                start_ns: Offset(0),
+                end_ns: Some(Offset(2_000_000_000)),
+                planned_arrivals: Some(4),
+            }],
+            operations: vec!["check".to_owned()],
+            workers: 1,
+            max_send_lag_ns: 10_000_000,
+        }
+    }
+
+    fn interval(second: i64, scheduled: u64, ok: u64, pending: u64) -> TrafficFact {
+        let mut ledger = Ledger::default();
+        ledger.schedule(scheduled);
+        ledger.finish_many(Outcome::Ok, ok);
+        TrafficFact::Interval(Box::new(Interval {
+            at_ns: Offset(second * 1_000_000_000),
+            len_ns: 1_000_000_000,
+            phase: 0,
+            operation: 0,
+            ledger,
+            pending,
+            served: Latency::default(),
+            limited: Latency::default(),
+            statuses: BTreeMap::new(),
+            body_bytes: 0,
+            worst: None,
+        }))
+    }
+
+    fn writer(dir: &Path) -> TrafficWriter {
+        TrafficWriter::create(dir, "test", Offset(0), header()).unwrap()
+    }
+
+    #[test]
+    fn balanced_books_are_written_and_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut out = writer(dir.path());
+        out.write(&interval(0, 3, 1, 2)).unwrap();
+        out.write(&interval(1, 1, 3, 0)).unwrap();
+        out.finish(Offset(2_000_000_000), EndReason::Completed).unwrap();
+        assert_eq!(read(dir.path()).unwrap().unwrap().facts.len(), 2);
+    }
+
+    #[test]
+    #[should_panic(expected = "exactly one outcome")]
+    fn a_lost_arrival_is_noticed_when_written() {
+        let dir = tempfile::tempdir().unwrap();
+        let _ = writer(dir.path()).write(&interval(0, 3, 1, 1));
+    }
+
+    #[test]
+    #[should_panic(expected = "no pending arrivals")]
+    fn a_run_does_not_end_with_open_arrivals() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut out = writer(dir.path());
+        out.write(&interval(0, 3, 1, 2)).unwrap();
+        let _ = out.finish(Offset(1), EndReason::Completed);
+    }
+
+    #[test]
+    fn a_lost_arrival_is_noticed_when_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut out = writer(dir.path());
+        out.write(&interval(0, 3, 3, 0)).unwrap();
+        out.finish(Offset(1), EndReason::Completed).unwrap();
+        let path = dir.path().join(Traffic::FILE);
+        let text = fs::read_to_string(&path).unwrap();
+        fs::write(&path, text.replace("\"scheduled\":3", "\"scheduled\":4")).unwrap();
+        let error = read(dir.path()).unwrap_err().to_string();
+        assert!(error.contains("does not balance at 0.000 s"), "{error}");
+    }
+}
