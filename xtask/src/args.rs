@@ -1,0 +1,148 @@
+//! The command line as typed. What it means is decided by the task it names.
+
+use std::path::PathBuf;
+
+use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
+
+/// The project's own tasks: a load test from nothing, every test, the house rules.
+#[derive(Debug, Parser)]
+#[command(bin_name = "cargo xtask", max_term_width = 100)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    pub(crate) task: Task,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Task {
+    /// Build the tools, bring a fresh stack up, load it, judge it, take it down
+    ///
+    /// The exit code is the verdict's: 0 pass or warn, 1 fail, 2 usage or configuration, 3 inconclusive,
+    /// 4 environment, 130 interrupted.
+    Loadtest(LoadtestOptions),
+    /// Provide what the tests need (Redis, and where tests ask for it Docker and Chromium), then run every test
+    Test(TestOptions),
+    /// Format, clippy, documentation and house rules, all without a warning
+    Ci,
+    /// The house rules alone, each violation with file, line and rule
+    Tidy,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct LoadtestOptions {
+    /// A plan of examples/plans by name, the path of a plan file, or `all`
+    #[arg(default_value = "quick")]
+    pub(crate) plan: String,
+    /// Where service and Redis come from [default: compose where a container engine runs, else native]
+    #[arg(long, value_enum)]
+    pub(crate) stack: Option<StackKind>,
+    /// A compose file of your own with the services `redis` (6379) and `service` (8080)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) compose_file: Option<PathBuf>,
+    /// The run directory [default: runs/<utc time>-<plan>]; with `all`, one directory per plan below it
+    #[arg(long, value_name = "DIR")]
+    pub(crate) run_dir: Option<PathBuf>,
+    /// Leave the stack running, and say how to stop it
+    #[arg(long)]
+    pub(crate) keep: bool,
+    /// A fault of the example service, such as `leak=100x1000` or `limiter=off`; may be given again
+    #[arg(long = "fault", value_name = "NAME=VALUE", value_parser = fault)]
+    pub(crate) faults: Vec<String>,
+    /// Take loadgen, memwatch, verdict and example-service from here instead of building them
+    #[arg(long, value_name = "DIR")]
+    pub(crate) bin_dir: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum StackKind {
+    /// Containers of docker or podman, by a compose file
+    Compose,
+    /// Processes on this machine, on free loopback ports
+    Native,
+    /// A service and a Redis that run already, at TARGET_URL and REDIS_URL
+    External,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct TestOptions {
+    /// Groups of tests to leave out by name
+    #[arg(long, value_name = "GROUPS", value_delimiter = ',', value_enum)]
+    pub(crate) without: Vec<Group>,
+    /// Every test in a process of its own, one at a time, in the reverse of the usual order
+    #[arg(long, conflicts_with = "shuffle")]
+    pub(crate) reverse: bool,
+    /// Every test in a process of its own, one at a time, in an order drawn from this seed
+    #[arg(long, value_name = "SEED")]
+    pub(crate) shuffle: Option<u64>,
+    /// Arguments for the test binaries, after `--`
+    #[arg(last = true)]
+    pub(crate) harness: Vec<String>,
+}
+
+/// What a black-box test needs beyond the tools. The name of its test binary says it: `docker*`, `browser*`, and
+/// Redis for every other one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
+pub(crate) enum Group {
+    /// A redis-server on loopback
+    Redis,
+    /// A running Docker engine with compose
+    Docker,
+    /// Chromium, headless
+    Browser,
+}
+
+fn fault(text: &str) -> Result<String, String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() && !value.is_empty() && !text.contains(char::is_whitespace) => {
+            Ok(text.to_owned())
+        }
+        _ => Err("write NAME=VALUE without spaces, such as latency=20ms".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    fn parse(words: &[&str]) -> Result<Args, clap::Error> {
+        Args::try_parse_from(["cargo xtask"].iter().chain(words))
+    }
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn without_a_plan_the_quick_one_runs() {
+        let Task::Loadtest(options) = parse(&["loadtest"]).unwrap().task else { panic!("not loadtest") };
+        assert_eq!(options.plan, "quick");
+    }
+
+    #[test]
+    fn faults_may_be_given_again() {
+        let words = ["loadtest", "--fault", "limiter=off", "--fault", "latency=20ms"];
+        let Task::Loadtest(options) = parse(&words).unwrap().task else { panic!("not loadtest") };
+        assert_eq!(options.faults, ["limiter=off", "latency=20ms"]);
+    }
+
+    #[test]
+    fn a_fault_without_value_is_refused_with_the_form_to_write() {
+        let error = parse(&["loadtest", "--fault", "limiter"]).unwrap_err().to_string();
+        assert!(error.contains("NAME=VALUE"), "{error}");
+    }
+
+    #[test]
+    fn groups_are_a_comma_list() {
+        let Task::Test(options) = parse(&["test", "--without", "docker,browser"]).unwrap().task else {
+            panic!("not test")
+        };
+        assert_eq!(options.without, [Group::Docker, Group::Browser]);
+    }
+
+    #[test]
+    fn an_unknown_group_is_refused_with_the_valid_ones() {
+        let error = parse(&["test", "--without", "postgres"]).unwrap_err().to_string();
+        assert!(error.contains("redis, docker, browser"), "{error}");
+    }
+}

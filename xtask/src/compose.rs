@@ -1,0 +1,255 @@
+//! The stack as containers, by a compose file and whichever compose command the engine has. Every run is a project
+//! of its own name, on ports the engine picks, and all of it is removed when this is dropped.
+
+use std::collections::BTreeMap;
+use std::env;
+use std::fs;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use tempfile::TempDir;
+
+use crate::engine::Engine;
+use crate::images;
+use crate::probe;
+use crate::process::{self, capture, capture_ok, capture_regardless};
+use crate::say;
+use crate::stack::{Endpoints, copy_files};
+use crate::workspace::Workspace;
+
+const UP_LIMIT: Duration = Duration::from_secs(300);
+const DOWN_LIMIT: Duration = Duration::from_secs(120);
+const ASK_LIMIT: Duration = Duration::from_secs(30);
+const HEALTHY_LIMIT: Duration = Duration::from_secs(60);
+const REDIS_PORT: u16 = 6379;
+const SERVICE_PORT: u16 = 8080;
+
+#[derive(Debug)]
+pub(crate) struct ComposeStack {
+    // First, so that the containers are gone before the directory they write into.
+    project: Project,
+    endpoints: Endpoints,
+    dir: TempDir,
+}
+
+impl ComposeStack {
+    pub(crate) fn bring_up(
+        workspace: &Workspace,
+        engine: &Engine,
+        file: &Path,
+        service: &Path,
+        faults: &[String],
+    ) -> anyhow::Result<ComposeStack> {
+        let dir = workspace.scratch_dir("stack")?;
+        let logs = dir.path().join("logs");
+        fs::create_dir(&logs)?;
+        let mut variables = image_variables(workspace, engine, file, service)?;
+        variables.insert("LOG_DIR", logs.display().to_string());
+        variables.insert("SERVICE_FLAGS", flags(faults));
+
+        let project = Project::new(engine, file, dir.path(), variables);
+        let (redis, service) = project.up()?;
+        let endpoints = Endpoints {
+            target_url: format!("http://{service}"),
+            redis_url: format!("redis://{redis}"),
+            log_dir: Some(logs),
+        };
+        Ok(ComposeStack { project, endpoints, dir })
+    }
+
+    pub(crate) fn endpoints(&self) -> &Endpoints {
+        &self.endpoints
+    }
+
+    pub(crate) fn collect_logs(&self, into: &Path) -> anyhow::Result<()> {
+        copy_files(&self.dir.path().join("logs"), into)?;
+        for service in ["redis", "service"] {
+            let output = self.project.output_of(service)?;
+            fs::write(into.join(format!("{service}.out")), output)?;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn leave(self) -> String {
+        let dir = self.dir.keep();
+        let how = format!("{}; rm -r {}", self.project.down_line(), dir.display());
+        self.project.leave();
+        how
+    }
+}
+
+/// The images a compose file asks for by variable; an image the user named is taken as it is.
+fn image_variables(
+    workspace: &Workspace,
+    engine: &Engine,
+    file: &Path,
+    service: &Path,
+) -> anyhow::Result<BTreeMap<&'static str, String>> {
+    let text = fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
+    let wanted = |name: &str| text.contains(&format!("${{{name}")) && env::var_os(name).is_none();
+    let mut variables = BTreeMap::new();
+    if wanted("REDIS_IMAGE") {
+        variables.insert("REDIS_IMAGE", images::redis(engine, workspace)?);
+    }
+    if wanted("SERVICE_IMAGE") {
+        variables.insert("SERVICE_IMAGE", images::service(engine, workspace, service)?);
+    }
+    Ok(variables)
+}
+
+fn flags(faults: &[String]) -> String {
+    faults.iter().map(|fault| format!("--fault {fault}")).collect::<Vec<_>>().join(" ")
+}
+
+/// One compose project, from `up` until `down`.
+#[derive(Debug)]
+struct Project {
+    engine: Engine,
+    name: String,
+    file: PathBuf,
+    variables: BTreeMap<&'static str, String>,
+    down_when_dropped: bool,
+}
+
+impl Project {
+    fn new(engine: &Engine, file: &Path, dir: &Path, variables: BTreeMap<&'static str, String>) -> Project {
+        // The directory's random name makes the project's name unique; compose wants it in lower case.
+        let unique = dir.file_name().map(|name| name.to_string_lossy().to_lowercase()).unwrap_or_default();
+        Project {
+            engine: engine.clone(),
+            name: format!("plimsoll-{}-{unique}", std::process::id()),
+            file: file.to_owned(),
+            variables,
+            down_when_dropped: true,
+        }
+    }
+
+    /// Redis first, and the service once it answers: a service should not have to survive a missing Redis to start.
+    fn up(&self) -> anyhow::Result<(SocketAddr, SocketAddr)> {
+        say::step(format!("starting the containers of {} as project {}", self.file.display(), self.name));
+        let container = self.start("redis")?;
+        let redis = self.address_of("redis", REDIS_PORT)?;
+        probe::wait_redis(redis, HEALTHY_LIMIT, || self.still_runs("redis", &container))?;
+        let container = self.start("service")?;
+        let service = self.address_of("service", SERVICE_PORT)?;
+        probe::wait_healthy(service, HEALTHY_LIMIT, || self.still_runs("service", &container))?;
+        Ok((redis, service))
+    }
+
+    /// Starts one service; the answer is the id of its container.
+    fn start(&self, service: &str) -> anyhow::Result<String> {
+        let up = capture_ok(self.compose().args(["up", "-d", service]), UP_LIMIT);
+        up.with_context(|| format!("cannot start the container `{service}`"))?;
+        self.container_of(service)
+    }
+
+    fn address_of(&self, service: &str, port: u16) -> anyhow::Result<SocketAddr> {
+        let asked = capture_ok(self.compose().args(["port", service, &port.to_string()]), ASK_LIMIT);
+        let answer = asked.with_context(|| self.last_words(service))?.stdout;
+        published_address(&answer).with_context(|| format!("`{service}` publishes no port {port}"))
+    }
+
+    fn container_of(&self, service: &str) -> anyhow::Result<String> {
+        let ids = capture_ok(self.compose().args(["ps", "-q", service]), ASK_LIMIT)?.stdout;
+        ids.lines().next().map(str::to_owned).with_context(|| self.last_words(service))
+    }
+
+    /// An error with the container's last line once it has ended. Only a clear answer counts.
+    fn still_runs(&self, service: &str, container: &str) -> anyhow::Result<()> {
+        let mut inspect = self.engine.command();
+        inspect.args(["inspect", "--format", "{{.State.Status}}", container]);
+        match capture(&mut inspect, ASK_LIMIT)?.stdout.trim() {
+            "exited" | "dead" => bail!("{}", self.last_words(service)),
+            _ => Ok(()),
+        }
+    }
+
+    fn last_words(&self, service: &str) -> String {
+        let output = self.output_of(service).unwrap_or_default();
+        let last = output.lines().rfind(|line| !line.trim().is_empty()).unwrap_or("it said nothing");
+        format!("the container `{service}` ended while starting: {}", last.trim())
+    }
+
+    fn output_of(&self, service: &str) -> anyhow::Result<String> {
+        let logs = capture_regardless(self.compose().args(["logs", "--no-color", service]), ASK_LIMIT)?;
+        Ok(logs.stdout + &logs.stderr)
+    }
+
+    fn compose(&self) -> Command {
+        let mut command = self.engine.compose_command();
+        command.args(["-p", &self.name, "-f"]).arg(&self.file).envs(&self.variables);
+        command
+    }
+
+    fn down(&self) -> Command {
+        let mut down = self.compose();
+        down.args(["down", "--volumes", "--remove-orphans", "--timeout", "5"]);
+        down
+    }
+
+    /// `down` as one types it: the file wants its variables again.
+    fn down_line(&self) -> String {
+        let variables = self.variables.iter().map(|(name, value)| format!("{name}='{value}' "));
+        variables.collect::<String>() + &process::line_of(&self.down())
+    }
+
+    fn leave(mut self) {
+        self.down_when_dropped = false;
+    }
+}
+
+impl Drop for Project {
+    fn drop(&mut self) {
+        if !self.down_when_dropped {
+            return;
+        }
+        let complaint = match capture_regardless(&mut self.down(), DOWN_LIMIT) {
+            Ok(finished) if finished.succeeded() => return,
+            Ok(finished) => finished.complaint(),
+            Err(error) => format!("{error:#}"),
+        };
+        say::warn(format!(
+            "the containers of {} may still be there: {complaint}; try: {}",
+            self.name,
+            self.down_line()
+        ));
+    }
+}
+
+/// `0.0.0.0:32768` or `127.0.0.1:32768` as `compose port` prints it, as an address to connect to.
+fn published_address(answer: &str) -> Option<SocketAddr> {
+    let line = answer.lines().find(|line| !line.trim().is_empty())?;
+    let port = line.trim().rsplit(':').next()?.parse().ok().filter(|port| *port != 0)?;
+    Some(SocketAddr::from((Ipv4Addr::LOCALHOST, port)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_published_port_is_read_from_every_form() {
+        for answer in ["127.0.0.1:32768\n", "0.0.0.0:32768\n[::]:32768\n", "\n[::]:32768\n"] {
+            assert_eq!(published_address(answer), Some(SocketAddr::from((Ipv4Addr::LOCALHOST, 32768))), "{answer}");
+        }
+    }
+
+    #[test]
+    fn no_published_port_is_no_address() {
+        for answer in ["", "invalid\n", ":0\n"] {
+            assert_eq!(published_address(answer), None, "{answer}");
+        }
+    }
+
+    #[test]
+    fn faults_become_the_flags_of_the_service() {
+        assert_eq!(
+            flags(&["limiter=off".to_owned(), "leak=100x1000".to_owned()]),
+            "--fault limiter=off --fault leak=100x1000"
+        );
+        assert_eq!(flags(&[]), "");
+    }
+}

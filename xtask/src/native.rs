@@ -1,0 +1,164 @@
+//! The stack as two processes of this machine: a Redis with a directory of its own and the example service, both on
+//! free loopback ports, both gone when this is dropped.
+
+use std::fs::{self, File};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use tempfile::TempDir;
+
+use crate::probe;
+use crate::process::Running;
+use crate::redis::RedisServer;
+use crate::stack::{Endpoints, copy_files};
+use crate::wait::{Attempt, until};
+use crate::workspace::Workspace;
+
+const START_LIMIT: Duration = Duration::from_secs(20);
+/// A free port can be taken between asking and binding; twice in a row is bad luck, more is something else.
+const PORT_ATTEMPTS: usize = 3;
+const LISTENING: &str = "listening on ";
+const SERVICE_OUTPUT: &str = "example-service.out";
+
+/// The fields go down in this order: the service first, then its Redis, then the files of both.
+#[derive(Debug)]
+pub(crate) struct NativeStack {
+    service: Running,
+    redis: Running,
+    endpoints: Endpoints,
+    dir: TempDir,
+}
+
+impl NativeStack {
+    pub(crate) fn bring_up(workspace: &Workspace, service: &Path, faults: &[String]) -> anyhow::Result<NativeStack> {
+        let server = RedisServer::provide(workspace)?;
+        server.say_where();
+        let dir = workspace.scratch_dir("stack")?;
+        let logs = dir.path().join("logs");
+        fs::create_dir(&logs)?;
+
+        let (redis, address) = start_redis(&server, dir.path(), &logs)?;
+        let redis_url = format!("redis://{address}");
+        let mut command = service_command(service, &redis_url, &logs, faults);
+        let (service, target_url) = start_service(&mut command, &logs)?;
+        let endpoints = Endpoints { target_url, redis_url, log_dir: Some(logs) };
+        Ok(NativeStack { service, redis, endpoints, dir })
+    }
+
+    pub(crate) fn endpoints(&self) -> &Endpoints {
+        &self.endpoints
+    }
+
+    pub(crate) fn collect_logs(&self, into: &Path) -> anyhow::Result<()> {
+        copy_files(&self.dir.path().join("logs"), into)
+    }
+
+    pub(crate) fn leave(self) -> String {
+        let dir = self.dir.keep();
+        let how = format!("kill {} {}; rm -r {}", self.service.id(), self.redis.id(), dir.display());
+        self.service.leave();
+        self.redis.leave();
+        how
+    }
+}
+
+fn start_redis(server: &RedisServer, dir: &Path, logs: &Path) -> anyhow::Result<(Running, SocketAddr)> {
+    let data = dir.join("redis");
+    fs::create_dir(&data)?;
+    let mut last = None;
+    for _ in 0..PORT_ATTEMPTS {
+        match try_redis(server, &data, &logs.join("redis.log")) {
+            Ok(started) => return Ok(started),
+            Err(error) if error.is::<crate::interrupt::Interrupted>() => return Err(error),
+            Err(error) => last = Some(error),
+        }
+    }
+    Err(last.expect("there is at least one attempt")).context("cannot start Redis")
+}
+
+fn try_redis(server: &RedisServer, data: &Path, log: &Path) -> anyhow::Result<(Running, SocketAddr)> {
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, probe::free_port()?));
+    let mut command = server.command(address.port(), data);
+    write_output_to(&mut command, log)?;
+    let redis = Running::start("Redis", &mut command)?;
+    probe::wait_redis(address, START_LIMIT, || still_runs(&redis, "Redis", log))?;
+    Ok((redis, address))
+}
+
+fn service_command(service: &Path, redis_url: &str, logs: &Path, faults: &[String]) -> Command {
+    let mut command = Command::new(service);
+    command.args(["--listen", "127.0.0.1:0", "--redis", redis_url]).arg("--log-dir").arg(logs);
+    command.args(faults.iter().flat_map(|fault| ["--fault", fault]));
+    command
+}
+
+fn start_service(command: &mut Command, logs: &Path) -> anyhow::Result<(Running, String)> {
+    let output = logs.join(SERVICE_OUTPUT);
+    write_output_to(command, &output)?;
+    let service = Running::start("the example service", command)?;
+    let alive = || still_runs(&service, "the example service", &output);
+    let url = until("the example service to listen", START_LIMIT, || {
+        alive()?;
+        Ok(match listening_url(&fs::read_to_string(&output)?) {
+            Some(url) => Attempt::Done(url),
+            None => Attempt::NotYet(format!("no line `{LISTENING}...` in its output")),
+        })
+    })?;
+    probe::wait_healthy(probe::address_of(&url)?, START_LIMIT, alive)?;
+    Ok((service, url))
+}
+
+/// The URL in the one line that says where the service listens, once that line is whole.
+fn listening_url(output: &str) -> Option<String> {
+    let whole = &output[..=output.rfind('\n')?];
+    whole.lines().find_map(|line| line.strip_prefix(LISTENING)).map(|url| url.trim().to_owned())
+}
+
+fn write_output_to(command: &mut Command, path: &Path) -> anyhow::Result<()> {
+    let file = File::create(path).with_context(|| format!("cannot write {}", path.display()))?;
+    command.stderr(file.try_clone()?).stdout(file);
+    Ok(())
+}
+
+fn still_runs(process: &Running, name: &str, output: &Path) -> anyhow::Result<()> {
+    if !process.has_exited() {
+        return Ok(());
+    }
+    let text = fs::read_to_string(output).unwrap_or_default();
+    match text.lines().rfind(|line| !line.trim().is_empty()) {
+        Some(last) => bail!("{name} ended while starting: {}", last.trim()),
+        None => bail!("{name} ended while starting, without a word"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_url_is_taken_from_a_whole_line_only() {
+        assert_eq!(listening_url("listening on http://127.0.0.1:80"), None);
+        assert_eq!(listening_url("a warning\nlistening on http://127.0.0.1:8080\n").unwrap(), "http://127.0.0.1:8080");
+        assert_eq!(listening_url(""), None);
+    }
+
+    #[test]
+    fn faults_are_handed_to_the_service_one_by_one() {
+        let faults = ["limiter=off".to_owned(), "latency=20ms".to_owned()];
+        let command = service_command(Path::new("service"), "redis://127.0.0.1:1", Path::new("logs"), &faults);
+        let line = crate::process::line_of(&command);
+        assert!(line.ends_with("--log-dir logs --fault limiter=off --fault latency=20ms"), "{line}");
+    }
+
+    #[test]
+    fn a_service_that_ends_while_starting_is_quoted() {
+        let logs = tempfile::tempdir().unwrap();
+        let mut command = Command::new("sh");
+        command.args(["-c", "echo 'error: cannot connect to redis' >&2; exit 4"]);
+        let error = start_service(&mut command, logs.path()).unwrap_err();
+        assert!(error.to_string().ends_with("error: cannot connect to redis"), "{error}");
+    }
+}

@@ -1,0 +1,209 @@
+//! What is put under load: which kind of stack, and why, and what every kind offers while it stands. How each kind
+//! comes up and goes down is in its own module.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+
+use crate::args::StackKind;
+use crate::compose::ComposeStack;
+use crate::engine::Engine;
+use crate::external::ExternalStack;
+use crate::native::NativeStack;
+use crate::outcome::Usage;
+use crate::say;
+use crate::workspace::Workspace;
+
+/// Where the stack can be reached, in the words of the plans' variables.
+#[derive(Debug, Clone)]
+pub(crate) struct Endpoints {
+    pub(crate) target_url: String,
+    pub(crate) redis_url: String,
+    /// None where the logs are not ours to place: then the plan's own default counts.
+    pub(crate) log_dir: Option<PathBuf>,
+}
+
+/// What the user asked for.
+#[derive(Debug)]
+pub(crate) struct Wishes<'a> {
+    pub(crate) kind: Option<StackKind>,
+    pub(crate) compose_file: Option<&'a Path>,
+    pub(crate) faults: &'a [String],
+}
+
+/// The decision, made once; a stack is then brought up from it for every plan.
+#[derive(Debug)]
+pub(crate) enum Choice {
+    Compose(Engine, PathBuf),
+    Native,
+    External,
+}
+
+impl Choice {
+    /// Compose where an engine runs, else native. It says which and why.
+    pub(crate) fn make(workspace: &Workspace, wishes: &Wishes<'_>) -> anyhow::Result<Choice> {
+        let kind =
+            if wishes.compose_file.is_some() { Some(wishes.kind.unwrap_or(StackKind::Compose)) } else { wishes.kind };
+        refuse_contradictions(kind, wishes)?;
+        let file = wishes.compose_file.map_or_else(|| workspace.path("examples/compose.yaml"), Path::to_owned);
+        let (choice, why) = match kind {
+            Some(StackKind::Native) => (Choice::Native, "as asked".to_owned()),
+            Some(StackKind::External) => (Choice::External, "as asked".to_owned()),
+            Some(StackKind::Compose) => compose_or_error(file)?,
+            None => compose_or_native(file)?,
+        };
+        say::step(format!("stack: {}, {why}", choice.name()));
+        Ok(choice)
+    }
+
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Choice::Compose(..) => "compose",
+            Choice::Native => "native",
+            Choice::External => "external",
+        }
+    }
+
+    /// Whether the example service runs in it, and so has to be built.
+    pub(crate) fn needs_example_service(&self) -> bool {
+        !matches!(self, Choice::External)
+    }
+
+    pub(crate) fn bring_up(
+        &self,
+        workspace: &Workspace,
+        example_service: &Path,
+        faults: &[String],
+    ) -> anyhow::Result<Stack> {
+        Ok(match self {
+            Choice::Compose(engine, file) => {
+                Stack::Compose(ComposeStack::bring_up(workspace, engine, file, example_service, faults)?)
+            }
+            Choice::Native => Stack::Native(NativeStack::bring_up(workspace, example_service, faults)?),
+            Choice::External => Stack::External(ExternalStack::from_environment()?),
+        })
+    }
+}
+
+fn refuse_contradictions(kind: Option<StackKind>, wishes: &Wishes<'_>) -> Result<(), Usage> {
+    if wishes.compose_file.is_some() && kind != Some(StackKind::Compose) {
+        return Err(Usage("--compose-file goes with --stack compose only".to_owned()));
+    }
+    if kind == Some(StackKind::External) && !wishes.faults.is_empty() {
+        return Err(Usage("--fault is for the example service, which --stack external does not start".to_owned()));
+    }
+    if let Some(file) = wishes.compose_file.filter(|file| !file.is_file()) {
+        return Err(Usage(format!("there is no compose file {}", file.display())));
+    }
+    Ok(())
+}
+
+fn compose_or_error(file: PathBuf) -> anyhow::Result<(Choice, String)> {
+    match Engine::find()? {
+        Ok(engine) => Ok((Choice::Compose(engine, file), "as asked".to_owned())),
+        Err(reasons) => anyhow::bail!("--stack compose needs a running container engine: {reasons}"),
+    }
+}
+
+fn compose_or_native(file: PathBuf) -> anyhow::Result<(Choice, String)> {
+    let others_have_no_linux_binary = std::env::consts::OS != "linux";
+    if others_have_no_linux_binary {
+        let why = "for the images are made of binaries of this machine, which is not Linux";
+        return Ok((Choice::Native, why.to_owned()));
+    }
+    Ok(match Engine::find()? {
+        Ok(engine) => {
+            let why = format!("for a container engine runs ({})", engine.compose_name());
+            (Choice::Compose(engine, file), why)
+        }
+        Err(reasons) => (Choice::Native, format!("for no container engine can be used: {reasons}")),
+    })
+}
+
+/// A stack that stands and is healthy. Dropped, it is taken down.
+#[derive(Debug)]
+pub(crate) enum Stack {
+    Compose(ComposeStack),
+    Native(NativeStack),
+    External(ExternalStack),
+}
+
+impl Stack {
+    pub(crate) fn endpoints(&self) -> &Endpoints {
+        match self {
+            Stack::Compose(stack) => stack.endpoints(),
+            Stack::Native(stack) => stack.endpoints(),
+            Stack::External(stack) => stack.endpoints(),
+        }
+    }
+
+    /// Copies what the stack wrote into the run directory, before it goes down.
+    pub(crate) fn collect_logs(&self, into: &Path) -> anyhow::Result<()> {
+        match self {
+            Stack::Compose(stack) => stack.collect_logs(into),
+            Stack::Native(stack) => stack.collect_logs(into),
+            Stack::External(_) => Ok(()),
+        }
+    }
+
+    /// Leaves it standing; the answer is how to stop it.
+    pub(crate) fn leave(self) -> String {
+        match self {
+            Stack::Compose(stack) => stack.leave(),
+            Stack::Native(stack) => stack.leave(),
+            Stack::External(_) => "it was not started here, so it is not stopped here".to_owned(),
+        }
+    }
+}
+
+/// Copies the files of one directory, by name.
+pub(crate) fn copy_files(from: &Path, into: &Path) -> anyhow::Result<()> {
+    fs::create_dir_all(into).with_context(|| format!("cannot create {}", into.display()))?;
+    for entry in fs::read_dir(from).with_context(|| format!("cannot read {}", from.display()))? {
+        let path = entry?.path();
+        if let (true, Some(name)) = (path.is_file(), path.file_name()) {
+            fs::copy(&path, into.join(name)).with_context(|| format!("cannot copy {}", path.display()))?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusal(kind: Option<StackKind>, compose_file: Option<&Path>, faults: &[String]) -> Option<String> {
+        let wishes = Wishes { kind, compose_file, faults };
+        refuse_contradictions(kind, &wishes).err().map(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_compose_file_with_another_stack_is_refused() {
+        let message = refusal(Some(StackKind::Native), Some(Path::new("Cargo.toml")), &[]).unwrap();
+        assert!(message.contains("--stack compose"), "{message}");
+    }
+
+    #[test]
+    fn a_missing_compose_file_is_named() {
+        let message = refusal(Some(StackKind::Compose), Some(Path::new("nowhere.yaml")), &[]).unwrap();
+        assert!(message.contains("nowhere.yaml"), "{message}");
+    }
+
+    #[test]
+    fn faults_need_a_service_of_our_own() {
+        let faults = ["limiter=off".to_owned()];
+        assert!(refusal(Some(StackKind::External), None, &faults).is_some());
+        assert_eq!(refusal(Some(StackKind::Native), None, &faults), None);
+    }
+
+    #[test]
+    fn files_are_copied_by_name() {
+        let (from, into) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        fs::write(from.path().join("errors.log"), "one\n").unwrap();
+        fs::create_dir(from.path().join("redis")).unwrap();
+        copy_files(from.path(), &into.path().join("logs")).unwrap();
+        assert_eq!(fs::read_to_string(into.path().join("logs/errors.log")).unwrap(), "one\n");
+        assert!(!into.path().join("logs/redis").exists());
+    }
+}

@@ -1,0 +1,140 @@
+//! `cargo xtask tidy`: the house rules that no other tool checks. Each violation is one line: file, line, rule.
+
+mod manifests;
+mod markdown;
+mod rust_rules;
+mod rust_text;
+
+use std::fmt;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+
+use crate::outcome::{FAIL, PASS};
+use crate::say;
+use crate::workspace::Workspace;
+
+/// Not ours, or made by us: build output, runs, the history, and records and snapshots kept as they were written.
+const SKIPPED_DIRS: [&str; 6] = ["target", "runs", ".git", "snapshots", "node_modules", "fuzz"];
+const TEXT_EXTENSIONS: [&str; 6] = ["rs", "toml", "md", "yaml", "yml", "sh"];
+
+pub(crate) fn run(workspace: &Workspace) -> anyhow::Result<u8> {
+    let files = files_below(workspace.root())?;
+    let mut violations = Vec::new();
+    for file in &files {
+        violations.extend(check(workspace.root(), file)?);
+    }
+    violations.sort();
+    violations.iter().for_each(|violation| say::result(violation.to_string()));
+    say::step(format!("tidy: {} files, {} violations", files.len(), violations.len()));
+    Ok(if violations.is_empty() { PASS } else { FAIL })
+}
+
+/// One rule broken in one place.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Violation {
+    file: PathBuf,
+    line: usize,
+    rule: &'static str,
+    detail: String,
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}: {}: {}", self.file.display(), self.line, self.rule, self.detail)
+    }
+}
+
+/// A violation before it is known which file it is in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Finding {
+    line: usize,
+    rule: &'static str,
+    detail: String,
+}
+
+impl Finding {
+    fn new(line: usize, rule: &'static str, detail: impl Into<String>) -> Finding {
+        Finding { line, rule, detail: detail.into() }
+    }
+}
+
+fn check(root: &Path, file: &Path) -> anyhow::Result<Vec<Violation>> {
+    let text = fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
+    let relative = file.strip_prefix(root).unwrap_or(file);
+    let mut findings = trailing_whitespace(&text);
+    match file.extension().and_then(|extension| extension.to_str()) {
+        Some("rs") => findings.extend(rust_rules::check(relative, &text)),
+        Some("md") => findings.extend(markdown::check(file, &text)),
+        Some("toml") if file.file_name().is_some_and(|name| name == "Cargo.toml") => {
+            findings.extend(manifests::check(&text));
+        }
+        _ => {}
+    }
+    let violation = |Finding { line, rule, detail }| Violation { file: relative.to_owned(), line, rule, detail };
+    Ok(findings.into_iter().map(violation).collect())
+}
+
+fn trailing_whitespace(text: &str) -> Vec<Finding> {
+    let ends_in_space = |line: &str| line.ends_with([' ', '\t']);
+    let found = text.split('\n').zip(1..).filter(|(line, _)| ends_in_space(line));
+    found.map(|(_, number)| Finding::new(number, "no trailing whitespace", "the line ends in a space or tab")).collect()
+}
+
+fn files_below(root: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    let mut dirs = vec![root.to_owned()];
+    while let Some(dir) = dirs.pop() {
+        for entry in fs::read_dir(&dir).with_context(|| format!("cannot read {}", dir.display()))? {
+            let entry = entry?;
+            let kind = entry.file_type()?;
+            if kind.is_dir() && !is_skipped(&entry.path()) {
+                dirs.push(entry.path());
+            } else if kind.is_file() && is_text(&entry.path()) {
+                files.push(entry.path());
+            }
+        }
+    }
+    Ok(files)
+}
+
+fn is_skipped(dir: &Path) -> bool {
+    dir.file_name().is_some_and(|name| SKIPPED_DIRS.iter().any(|skipped| name == *skipped))
+}
+
+fn is_text(file: &Path) -> bool {
+    file.extension().is_some_and(|extension| TEXT_EXTENSIONS.iter().any(|text| extension == *text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn trailing_whitespace_is_found_by_line() {
+        let lines: Vec<usize> = trailing_whitespace("a\nb \n\nc\t").iter().map(|finding| finding.line).collect();
+        assert_eq!(lines, [2, 4]);
+    }
+
+    #[test]
+    fn a_violation_reads_as_file_line_rule() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("a.rs");
+        fs::write(&file, "//! a\n\nfn f() { g().unwrap(); }\n").unwrap();
+        let violations = check(dir.path(), &file).unwrap();
+        assert_eq!(violations.len(), 1);
+        assert!(violations[0].to_string().starts_with("a.rs:3: no bare unwrap"), "{}", violations[0]);
+    }
+
+    #[test]
+    fn build_output_and_history_are_not_ours() {
+        let dir = tempfile::tempdir().unwrap();
+        for name in ["target/a.rs", ".git/a.rs", "crates/a.rs", "crates/a.bin"] {
+            let path = dir.path().join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, "").unwrap();
+        }
+        assert_eq!(files_below(dir.path()).unwrap(), [dir.path().join("crates/a.rs")]);
+    }
+}
