@@ -3,6 +3,8 @@
 //! Judges and renderers take every number from here, so that a number has one definition. Percentiles are never
 //! averaged: histograms merge, then the quantile is read.
 
+mod columns;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 
