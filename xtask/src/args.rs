@@ -78,8 +78,8 @@ pub(crate) struct TestOptions {
     pub(crate) harness: Vec<String>,
 }
 
-/// What a black-box test needs beyond the tools. The name of its test binary says it: `docker*`, `browser*`, and
-/// Redis for every other one.
+/// What a test against real servers needs. The name of its test binary says it: `docker*`, `browser*`, and Redis for
+/// every other one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
 pub(crate) enum Group {
     /// A redis-server on loopback

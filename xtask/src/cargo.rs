@@ -10,6 +10,7 @@ use anyhow::{Context as _, bail};
 use serde::Deserialize;
 
 use crate::interrupt;
+use crate::outcome::Usage;
 use crate::process::{self, Running};
 use crate::workspace::Workspace;
 
@@ -28,9 +29,17 @@ pub(crate) struct Binaries {
 }
 
 impl Binaries {
-    pub(crate) fn in_dir(dir: &Path) -> anyhow::Result<Binaries> {
-        let dir = dir.canonicalize().with_context(|| format!("cannot use {}", dir.display()))?;
-        Ok(Binaries { dir })
+    /// Programs that somebody else built, all of which have to be there.
+    pub(crate) fn in_dir(dir: &Path, names: &[&str]) -> anyhow::Result<Binaries> {
+        let binaries = Binaries { dir: std::path::absolute(dir)? };
+        match binaries.missing(names) {
+            Some(name) => Err(Usage(format!("there is no program `{name}` in {}", dir.display())).into()),
+            None => Ok(binaries),
+        }
+    }
+
+    fn missing<'a>(&self, names: &[&'a str]) -> Option<&'a str> {
+        names.iter().copied().find(|name| !self.program(name).is_file())
     }
 
     pub(crate) fn dir(&self) -> &Path {
@@ -68,7 +77,7 @@ pub(crate) fn build(workspace: &Workspace, profile: Profile, packages: &[&str]) 
         artifacts(workspace, &mut build)?.into_iter().filter_map(Artifact::into_program).collect();
     let Some(dir) = programs.iter().find_map(|program| program.parent()) else { bail!("cargo built no program") };
     let binaries = Binaries { dir: dir.to_owned() };
-    match packages.iter().find(|name| !binaries.program(name).is_file()) {
+    match binaries.missing(packages) {
         Some(name) => bail!("cargo built no program `{name}`"),
         None => Ok(binaries),
     }
@@ -148,6 +157,13 @@ struct Metadata {
 pub(crate) struct Package {
     pub(crate) name: String,
     pub(crate) targets: Vec<Target>,
+    manifest_path: PathBuf,
+}
+
+impl Package {
+    pub(crate) fn dir(&self) -> &Path {
+        self.manifest_path.parent().unwrap_or(&self.manifest_path)
+    }
 }
 
 #[derive(Debug, Deserialize)]
@@ -159,6 +175,10 @@ pub(crate) struct Target {
 impl Target {
     pub(crate) fn is_test(&self) -> bool {
         self.kind.iter().any(|kind| kind == "test")
+    }
+
+    pub(crate) fn is_library(&self) -> bool {
+        self.kind.iter().any(|kind| kind == "lib")
     }
 }
 

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use tempfile::TempDir;
 
 use crate::engine::Engine;
@@ -17,7 +17,7 @@ use crate::images;
 use crate::probe;
 use crate::process::{self, capture, capture_ok, capture_regardless};
 use crate::say;
-use crate::stack::{Endpoints, copy_files};
+use crate::stack::{Endpoints, copy_files, ended_while_starting};
 use crate::workspace::Workspace;
 
 const UP_LIMIT: Duration = Duration::from_secs(300);
@@ -31,6 +31,7 @@ const SERVICE_PORT: u16 = 8080;
 pub(crate) struct ComposeStack {
     // First, so that the containers are gone before the directory they write into.
     project: Project,
+    containers: Containers,
     endpoints: Endpoints,
     dir: TempDir,
 }
@@ -51,13 +52,13 @@ impl ComposeStack {
         variables.insert("SERVICE_FLAGS", flags(faults));
 
         let project = Project::new(engine, file, dir.path(), variables);
-        let (redis, service) = project.up()?;
+        let containers = project.up()?;
         let endpoints = Endpoints {
-            target_url: format!("http://{service}"),
-            redis_url: format!("redis://{redis}"),
+            target_url: format!("http://{}", containers.service.address),
+            redis_url: format!("redis://{}", containers.redis.address),
             log_dir: Some(logs),
         };
-        Ok(ComposeStack { project, endpoints, dir })
+        Ok(ComposeStack { project, containers, endpoints, dir })
     }
 
     pub(crate) fn endpoints(&self) -> &Endpoints {
@@ -66,9 +67,8 @@ impl ComposeStack {
 
     pub(crate) fn collect_logs(&self, into: &Path) -> anyhow::Result<()> {
         copy_files(&self.dir.path().join("logs"), into)?;
-        for service in ["redis", "service"] {
-            let output = self.project.output_of(service)?;
-            fs::write(into.join(format!("{service}.out")), output)?;
+        for container in [&self.containers.redis, &self.containers.service] {
+            fs::write(into.join(format!("{}.out", container.service)), container.output()?)?;
         }
         Ok(())
     }
@@ -104,6 +104,42 @@ fn flags(faults: &[String]) -> String {
     faults.iter().map(|fault| format!("--fault {fault}")).collect::<Vec<_>>().join(" ")
 }
 
+#[derive(Debug)]
+struct Containers {
+    redis: Container,
+    service: Container,
+}
+
+#[derive(Debug)]
+struct Container {
+    engine: Engine,
+    service: &'static str,
+    id: String,
+    address: SocketAddr,
+}
+
+impl Container {
+    /// An error with the container's own words once it has ended. Only a clear answer counts.
+    fn still_runs(&self) -> anyhow::Result<()> {
+        let mut inspect = self.engine.command();
+        inspect.args(["inspect", "--format", "{{.State.Status}} {{.State.ExitCode}}", &self.id]);
+        let answer = capture(&mut inspect, ASK_LIMIT)?.stdout;
+        match answer.split_whitespace().collect::<Vec<_>>()[..] {
+            ["exited" | "dead", code] => Err(ended_while_starting(
+                &format!("the container `{}`", self.service),
+                code.parse().ok(),
+                &self.output()?,
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    fn output(&self) -> anyhow::Result<String> {
+        let logs = capture_regardless(self.engine.command().args(["logs", &self.id]), ASK_LIMIT)?;
+        Ok(logs.stdout + &logs.stderr)
+    }
+}
+
 /// One compose project, from `up` until `down`.
 #[derive(Debug)]
 struct Project {
@@ -128,54 +164,30 @@ impl Project {
     }
 
     /// Redis first, and the service once it answers: a service should not have to survive a missing Redis to start.
-    fn up(&self) -> anyhow::Result<(SocketAddr, SocketAddr)> {
+    fn up(&self) -> anyhow::Result<Containers> {
         say::step(format!("starting the containers of {} as project {}", self.file.display(), self.name));
-        let container = self.start("redis")?;
-        let redis = self.address_of("redis", REDIS_PORT)?;
-        probe::wait_redis(redis, HEALTHY_LIMIT, || self.still_runs("redis", &container))?;
-        let container = self.start("service")?;
-        let service = self.address_of("service", SERVICE_PORT)?;
-        probe::wait_healthy(service, HEALTHY_LIMIT, || self.still_runs("service", &container))?;
-        Ok((redis, service))
+        let redis = self.start("redis", REDIS_PORT)?;
+        probe::wait_redis(redis.address, HEALTHY_LIMIT, || redis.still_runs())?;
+        let service = self.start("service", SERVICE_PORT)?;
+        probe::wait_healthy(service.address, HEALTHY_LIMIT, || service.still_runs())?;
+        Ok(Containers { redis, service })
     }
 
-    /// Starts one service; the answer is the id of its container.
-    fn start(&self, service: &str) -> anyhow::Result<String> {
+    fn start(&self, service: &'static str, port: u16) -> anyhow::Result<Container> {
         let up = capture_ok(self.compose().args(["up", "-d", service]), UP_LIMIT);
         up.with_context(|| format!("cannot start the container `{service}`"))?;
-        self.container_of(service)
+        let ids = capture_ok(self.compose().args(["ps", "-a", "-q", service]), ASK_LIMIT)?.stdout;
+        let id = ids.lines().next().with_context(|| format!("there is no container `{service}`"))?.to_owned();
+        let nowhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        let container = Container { engine: self.engine.clone(), service, id, address: nowhere };
+        Ok(Container { address: self.address_of(&container, port)?, ..container })
     }
 
-    fn address_of(&self, service: &str, port: u16) -> anyhow::Result<SocketAddr> {
-        let asked = capture_ok(self.compose().args(["port", service, &port.to_string()]), ASK_LIMIT);
-        let answer = asked.with_context(|| self.last_words(service))?.stdout;
-        published_address(&answer).with_context(|| format!("`{service}` publishes no port {port}"))
-    }
-
-    fn container_of(&self, service: &str) -> anyhow::Result<String> {
-        let ids = capture_ok(self.compose().args(["ps", "-q", service]), ASK_LIMIT)?.stdout;
-        ids.lines().next().map(str::to_owned).with_context(|| self.last_words(service))
-    }
-
-    /// An error with the container's last line once it has ended. Only a clear answer counts.
-    fn still_runs(&self, service: &str, container: &str) -> anyhow::Result<()> {
-        let mut inspect = self.engine.command();
-        inspect.args(["inspect", "--format", "{{.State.Status}}", container]);
-        match capture(&mut inspect, ASK_LIMIT)?.stdout.trim() {
-            "exited" | "dead" => bail!("{}", self.last_words(service)),
-            _ => Ok(()),
-        }
-    }
-
-    fn last_words(&self, service: &str) -> String {
-        let output = self.output_of(service).unwrap_or_default();
-        let last = output.lines().rfind(|line| !line.trim().is_empty()).unwrap_or("it said nothing");
-        format!("the container `{service}` ended while starting: {}", last.trim())
-    }
-
-    fn output_of(&self, service: &str) -> anyhow::Result<String> {
-        let logs = capture_regardless(self.compose().args(["logs", "--no-color", service]), ASK_LIMIT)?;
-        Ok(logs.stdout + &logs.stderr)
+    fn address_of(&self, container: &Container, port: u16) -> anyhow::Result<SocketAddr> {
+        let asked = capture(self.compose().args(["port", container.service, &port.to_string()]), ASK_LIMIT)?;
+        container.still_runs()?;
+        published_address(&asked.stdout)
+            .with_context(|| format!("`{}` publishes no port {port} ({})", container.service, asked.complaint()))
     }
 
     fn compose(&self) -> Command {

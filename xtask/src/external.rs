@@ -5,7 +5,7 @@ use std::env;
 use crate::outcome::Usage;
 use crate::stack::Endpoints;
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct ExternalStack {
     endpoints: Endpoints,
 }

@@ -75,11 +75,11 @@ fn refuse_used(dir: &Path) -> Result<(), Usage> {
 }
 
 fn binaries(workspace: &Workspace, options: &LoadtestOptions, choice: &Choice) -> anyhow::Result<Binaries> {
-    if let Some(dir) = &options.bin_dir {
-        return Binaries::in_dir(dir);
-    }
     let service = choice.needs_example_service().then_some(EXAMPLE_SERVICE);
     let packages: Vec<&str> = TOOLS.into_iter().chain(service).collect();
+    if let Some(dir) = &options.bin_dir {
+        return Binaries::in_dir(dir, &packages);
+    }
     say::step(format!("building {} for release", packages.join(", ")));
     cargo::build(workspace, Profile::Release, &packages)
 }

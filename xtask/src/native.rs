@@ -7,13 +7,13 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use tempfile::TempDir;
 
 use crate::probe;
 use crate::process::Running;
 use crate::redis::RedisServer;
-use crate::stack::{Endpoints, copy_files};
+use crate::stack::{Endpoints, copy_files, ended_while_starting};
 use crate::wait::{Attempt, until};
 use crate::workspace::Workspace;
 
@@ -124,13 +124,9 @@ fn write_output_to(command: &mut Command, path: &Path) -> anyhow::Result<()> {
 }
 
 fn still_runs(process: &Running, name: &str, output: &Path) -> anyhow::Result<()> {
-    if !process.has_exited() {
-        return Ok(());
-    }
-    let text = fs::read_to_string(output).unwrap_or_default();
-    match text.lines().rfind(|line| !line.trim().is_empty()) {
-        Some(last) => bail!("{name} ended while starting: {}", last.trim()),
-        None => bail!("{name} ended while starting, without a word"),
+    match process.ended_with() {
+        None => Ok(()),
+        Some(code) => Err(ended_while_starting(name, code, &fs::read_to_string(output).unwrap_or_default())),
     }
 }
 

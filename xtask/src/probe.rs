@@ -56,7 +56,9 @@ pub(crate) fn address_of(url: &str) -> anyhow::Result<SocketAddr> {
 
 fn http_status(address: SocketAddr, path: &str) -> anyhow::Result<u16> {
     let mut stream = connect(address)?;
-    write!(stream, "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n")?;
+    // In one piece: a server that answers after the first words and closes would break the pipe under the rest.
+    let request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes())?;
     let mut head = Vec::new();
     stream.take(HEAD_BYTES_MAX).read_to_end(&mut head)?;
     let digits = head.strip_prefix(b"HTTP/1.1 ").and_then(|rest| rest.get(..3));

@@ -86,8 +86,17 @@ impl Running {
 
     /// Whether it has ended. It is not reaped yet, so its id cannot have been given to another process.
     pub(crate) fn has_exited(&self) -> bool {
+        self.ended_with().is_some()
+    }
+
+    /// None while it runs; then its exit code, where it has one.
+    pub(crate) fn ended_with(&self) -> Option<Option<u8>> {
         let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
-        !matches!(rustix::process::waitid(WaitId::Pid(self.pid()), options), Ok(None))
+        match rustix::process::waitid(WaitId::Pid(self.pid()), options) {
+            Ok(None) => None,
+            Ok(Some(status)) => Some(status.exit_status().and_then(|code| u8::try_from(code).ok())),
+            Err(_) => Some(None),
+        }
     }
 
     /// Lets it run on without an owner.

@@ -7,6 +7,7 @@ use std::process::Command;
 
 use anyhow::bail;
 
+use crate::interrupt;
 use crate::platform;
 use crate::redis_apt;
 use crate::say;
@@ -29,16 +30,15 @@ impl RedisServer {
         if let Some(server) = RedisServer::on_path() {
             return Ok(server);
         }
+        let missing = "there is no redis-server or valkey-server on PATH";
+        let line = platform::redis_install_line();
         if !platform::has_apt() {
-            bail!("there is no redis-server or valkey-server on PATH: {}", platform::redis_install_line());
+            bail!("{missing}: {line}");
         }
-        match redis_apt::provide(workspace) {
-            Ok(server) => Ok(server),
-            Err(error) => Err(error.context(format!(
-                "there is no redis-server on PATH and fetching one failed: {}",
-                platform::redis_install_line()
-            ))),
-        }
+        redis_apt::provide(workspace).or_else(|error| {
+            interrupt::check()?;
+            bail!("{missing}, and fetching one failed ({error:#}): {line}")
+        })
     }
 
     fn on_path() -> Option<RedisServer> {

@@ -29,20 +29,20 @@ pub(crate) fn provide(workspace: &Workspace) -> anyhow::Result<RedisServer> {
     let unpacked = home.join("root");
     if !program_in(&unpacked).is_file() {
         say::step(format!("fetching {} into {}", PACKAGES.join(", "), home.display()));
-        fetch(workspace, &home, &unpacked)?;
+        fetch(workspace, &unpacked)?;
     }
     server_in(&home, &unpacked)
 }
 
 /// Unpacks beside the final place and moves it there when it is whole, so that a broken fetch leaves nothing half.
-fn fetch(workspace: &Workspace, home: &Path, unpacked: &Path) -> anyhow::Result<()> {
+fn fetch(workspace: &Workspace, unpacked: &Path) -> anyhow::Result<()> {
     let scratch = workspace.scratch_dir("redis")?;
     let root = scratch.path().join("root");
     let downloads = scratch.path().join("packages");
     fs::create_dir_all(&downloads)?;
     if !fetch_by_system_lists(&downloads, &root)? {
-        say::step("refreshing package lists of our own below target/");
-        Apt::with_own_lists(home, downloads)?.fetch_redis(&root)?;
+        say::step("refreshing package lists below target/, for the system's own do not do");
+        Apt::with_own_lists(scratch.path(), downloads)?.fetch_redis(&root)?;
     }
     match fs::rename(&root, unpacked) {
         // Another xtask was faster; its copy is as good.
@@ -74,8 +74,12 @@ fn add_missing_libraries(apt: &Apt, root: &Path) -> anyhow::Result<()> {
         if missing.is_empty() {
             return Ok(());
         }
+        let mut found_any = false;
         for library in &missing {
-            apt.download_library(library, root)?;
+            found_any |= apt.download_library(library, root)?;
+        }
+        if !found_any {
+            bail!("redis-server needs {}, and no package is named after it", missing.join(", "));
         }
     }
     bail!("redis-server still misses libraries after {LIBRARY_ROUNDS_MAX} rounds")
@@ -122,9 +126,9 @@ struct Apt {
 }
 
 impl Apt {
-    /// Fresh lists in our own directory, which needs no root.
-    fn with_own_lists(home: &Path, downloads: PathBuf) -> anyhow::Result<Apt> {
-        let apt = Apt { options: own_state(home)?, downloads };
+    /// Fresh lists in a directory of our own, which needs no root.
+    fn with_own_lists(dir: &Path, downloads: PathBuf) -> anyhow::Result<Apt> {
+        let apt = Apt { options: own_state(dir)?, downloads };
         capture_ok(apt.command("apt-get").arg("update"), FETCH_LIMIT)?;
         Ok(apt)
     }
@@ -146,13 +150,16 @@ impl Apt {
         self.unpack_all(root)
     }
 
-    fn download_library(&self, library: &str, root: &Path) -> anyhow::Result<()> {
+    /// Whether a package is named after the library. Where none is, another one may bring it along, as libssl3 does
+    /// with libcrypto.so.3.
+    fn download_library(&self, library: &str, root: &Path) -> anyhow::Result<bool> {
         for package in debian_packages_for(library) {
             if self.knows(&package)? {
-                return self.download_and_unpack(&[&package], root);
+                self.download_and_unpack(&[&package], root)?;
+                return Ok(true);
             }
         }
-        bail!("redis-server needs {library}, and no package is named after it")
+        Ok(false)
     }
 
     /// Unpacks what was downloaded and removes the archives, so that the next round unpacks only its own.
@@ -177,9 +184,9 @@ fn has_lists(dir: &Path) -> bool {
     names.into_iter().any(|name| name.to_string_lossy().contains("_Packages"))
 }
 
-/// Lists and cache in our own directory.
-fn own_state(home: &Path) -> anyhow::Result<Vec<String>> {
-    let (lists, cache) = (home.join("lists"), home.join("cache"));
+/// Lists and cache in a directory of our own.
+fn own_state(dir: &Path) -> anyhow::Result<Vec<String>> {
+    let (lists, cache) = (dir.join("lists"), dir.join("cache"));
     fs::create_dir_all(lists.join("partial"))?;
     fs::create_dir_all(cache.join("archives/partial"))?;
     Ok(vec![format!("-oDir::State::Lists={}", lists.display()), format!("-oDir::Cache={}", cache.display())])

@@ -11,9 +11,12 @@ use crate::compose::ComposeStack;
 use crate::engine::Engine;
 use crate::external::ExternalStack;
 use crate::native::NativeStack;
-use crate::outcome::Usage;
+use crate::outcome::{self, Usage};
 use crate::say;
 use crate::workspace::Workspace;
+
+/// More than enough for an error with its hints, and too little to bury it.
+const LAST_WORDS_LINES: usize = 12;
 
 /// Where the stack can be reached, in the words of the plans' variables.
 #[derive(Debug, Clone)]
@@ -37,7 +40,7 @@ pub(crate) struct Wishes<'a> {
 pub(crate) enum Choice {
     Compose(Engine, PathBuf),
     Native,
-    External,
+    External(ExternalStack),
 }
 
 impl Choice {
@@ -49,7 +52,7 @@ impl Choice {
         let file = wishes.compose_file.map_or_else(|| workspace.path("examples/compose.yaml"), Path::to_owned);
         let (choice, why) = match kind {
             Some(StackKind::Native) => (Choice::Native, "as asked".to_owned()),
-            Some(StackKind::External) => (Choice::External, "as asked".to_owned()),
+            Some(StackKind::External) => (Choice::External(ExternalStack::from_environment()?), "as asked".to_owned()),
             Some(StackKind::Compose) => compose_or_error(file)?,
             None => compose_or_native(file)?,
         };
@@ -61,13 +64,13 @@ impl Choice {
         match self {
             Choice::Compose(..) => "compose",
             Choice::Native => "native",
-            Choice::External => "external",
+            Choice::External(_) => "external",
         }
     }
 
     /// Whether the example service runs in it, and so has to be built.
     pub(crate) fn needs_example_service(&self) -> bool {
-        !matches!(self, Choice::External)
+        !matches!(self, Choice::External(_))
     }
 
     pub(crate) fn bring_up(
@@ -81,7 +84,7 @@ impl Choice {
                 Stack::Compose(ComposeStack::bring_up(workspace, engine, file, example_service, faults)?)
             }
             Choice::Native => Stack::Native(NativeStack::bring_up(workspace, example_service, faults)?),
-            Choice::External => Stack::External(ExternalStack::from_environment()?),
+            Choice::External(stack) => Stack::External(stack.clone()),
         })
     }
 }
@@ -157,6 +160,14 @@ impl Stack {
     }
 }
 
+/// Why a part of the stack did not come up, in its own words. A refusal of what it was told is a usage error here too.
+pub(crate) fn ended_while_starting(who: &str, code: Option<u8>, output: &str) -> anyhow::Error {
+    let lines = output.lines().filter(|line| !line.trim().is_empty()).collect::<Vec<_>>();
+    let last = lines[lines.len().saturating_sub(LAST_WORDS_LINES)..].join("\n  ");
+    let message = format!("{who} ended while starting:\n  {last}");
+    if code == Some(outcome::USAGE) { Usage(message).into() } else { anyhow::anyhow!(message) }
+}
+
 /// Copies the files of one directory, by name.
 pub(crate) fn copy_files(from: &Path, into: &Path) -> anyhow::Result<()> {
     fs::create_dir_all(into).with_context(|| format!("cannot create {}", into.display()))?;
@@ -195,6 +206,15 @@ mod tests {
         let faults = ["limiter=off".to_owned()];
         assert!(refusal(Some(StackKind::External), None, &faults).is_some());
         assert_eq!(refusal(Some(StackKind::Native), None, &faults), None);
+    }
+
+    #[test]
+    fn a_part_that_refuses_its_flags_is_a_usage_error_in_its_own_words() {
+        let error = ended_while_starting("the service", Some(outcome::USAGE), "error: no fault `x`\n\ntry --help\n");
+        assert_eq!(error.to_string(), "the service ended while starting:\n  error: no fault `x`\n  try --help");
+        assert_eq!(outcome::code_of(&error), outcome::USAGE);
+        let error = ended_while_starting("Redis", Some(1), "out of memory\n");
+        assert_eq!(outcome::code_of(&error), outcome::ENVIRONMENT);
     }
 
     #[test]

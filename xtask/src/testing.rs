@@ -4,12 +4,13 @@
 mod needs;
 mod order;
 
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use clap::ValueEnum as _;
 
 use crate::args::{Group, TestOptions};
-use crate::cargo::{self, Binaries, Package, Profile};
+use crate::cargo::{self, Binaries, Package, Profile, Target};
 use crate::outcome::{FAIL, PASS};
 use crate::say;
 use crate::workspace::Workspace;
@@ -17,8 +18,8 @@ use crate::workspace::Workspace;
 use self::needs::Needs;
 use self::order::Order;
 
-/// The package with the tests against real servers; the groups are those of its test binaries.
-const BLACK_BOX: &str = "plimsoll-tests";
+/// The packages whose test binaries start servers; the groups are theirs.
+const NEEDY_PACKAGES: [&str; 2] = ["plimsoll-tests", "example-service"];
 /// What black-box tests start.
 const PROGRAMS: [&str; 5] = ["loadgen", "memwatch", "verdict", "example-service", "xtask"];
 
@@ -68,46 +69,92 @@ impl Session<'_> {
     }
 }
 
-/// Which black-box test binaries run, and which were left out by name.
+/// Which test binaries with needs run, and which were left out by name.
 #[derive(Debug)]
 struct Selection {
-    included: Vec<String>,
-    left_out: Vec<String>,
+    included: Vec<NeedyTest>,
+    left_out: Vec<NeedyTest>,
     without: Vec<Group>,
+}
+
+/// A test binary that needs more than cargo.
+#[derive(Debug, Clone)]
+struct NeedyTest {
+    package: String,
+    package_dir: PathBuf,
+    has_library: bool,
+    name: String,
+}
+
+impl NeedyTest {
+    fn all_in(packages: &[Package]) -> Vec<NeedyTest> {
+        let needy = packages.iter().filter(|package| NEEDY_PACKAGES.contains(&package.name.as_str()));
+        needy.flat_map(NeedyTest::of).collect()
+    }
+
+    fn of(package: &Package) -> Vec<NeedyTest> {
+        let has_library = package.targets.iter().any(Target::is_library);
+        let tests = package.targets.iter().filter(|target| target.is_test());
+        let needy = tests.map(|target| NeedyTest {
+            package: package.name.clone(),
+            package_dir: package.dir().to_owned(),
+            has_library,
+            name: target.name.clone(),
+        });
+        needy.collect()
+    }
+
+    /// By its name, as test authors know it.
+    fn group(&self) -> Group {
+        match self.name.as_str() {
+            name if name.starts_with("docker") => Group::Docker,
+            name if name.starts_with("browser") => Group::Browser,
+            _ => Group::Redis,
+        }
+    }
 }
 
 impl Selection {
     fn of(packages: &[Package], without: &[Group]) -> Selection {
-        let black_box = packages.iter().filter(|package| package.name == BLACK_BOX);
-        let tests = black_box.flat_map(|package| &package.targets).filter(|target| target.is_test());
-        let names = tests.map(|target| target.name.clone());
-        let (left_out, included) = names.partition(|name| without.contains(&group_of(name)));
+        let tests = NeedyTest::all_in(packages).into_iter();
+        let (left_out, included) = tests.partition(|test| without.contains(&test.group()));
         Selection { included, left_out, without: without.to_vec() }
     }
 
-    /// The groups that are asked for, each once. Redis is always among them, for other packages may use it as well.
+    /// The groups that are asked for, each once.
     fn groups(&self) -> Vec<Group> {
-        let mut groups: Vec<Group> = self.included.iter().map(|name| group_of(name)).collect();
-        groups.push(Group::Redis);
-        groups.retain(|group| !self.without.contains(group));
+        let mut groups: Vec<Group> = self.included.iter().map(NeedyTest::group).collect();
         groups.sort_unstable();
         groups.dedup();
         groups
     }
 
-    fn leaves_out(&self, target: &str) -> bool {
-        self.left_out.iter().any(|name| name == target)
+    fn leaves_out(&self, package_dir: &Path, target: &str) -> bool {
+        self.left_out.iter().any(|test| test.name == target && test.package_dir == package_dir)
     }
 
-    /// What follows `cargo test`: one call for everything, or two where some of the black-box tests stay out.
+    /// What follows `cargo test`: one call for everything; where something stays out, one for the packages that
+    /// lose nothing and then what remains of the others, target by target.
     fn cargo_words(&self) -> Vec<Vec<&str>> {
-        if self.left_out.is_empty() {
-            return vec![vec!["--workspace"]];
+        let mut split: Vec<&NeedyTest> = self.left_out.iter().collect();
+        split.dedup_by_key(|test| &test.package);
+        let mut calls = vec![vec!["--workspace"]];
+        for test in split {
+            calls[0].extend(["--exclude", &test.package]);
+            calls.push(self.remains_of(test));
+            if test.has_library {
+                calls.push(vec!["-p", &test.package, "--doc"]);
+            }
         }
-        let others = vec!["--workspace", "--exclude", BLACK_BOX];
-        let chosen = ["-p", BLACK_BOX, "--lib"].into_iter();
-        let chosen = chosen.chain(self.included.iter().flat_map(|name| ["--test", name]));
-        vec![others, chosen.collect()]
+        calls
+    }
+
+    fn remains_of<'a>(&'a self, test: &'a NeedyTest) -> Vec<&'a str> {
+        let mut words = vec!["-p", &test.package, "--bins"];
+        words.extend(test.has_library.then_some("--lib"));
+        let included = self.included.iter().filter(|other| other.package == test.package);
+        words.extend(included.flat_map(|other| ["--test", &other.name]));
+        words
     }
 
     /// What the last line has to admit.
@@ -115,17 +162,10 @@ impl Selection {
         if self.without.is_empty() {
             return String::new();
         }
-        let groups = self.without.iter().map(|group| name_of(*group)).collect::<Vec<_>>().join(", ");
-        let binaries = if self.left_out.is_empty() { "no test binary".to_owned() } else { self.left_out.join(", ") };
+        let groups = self.without.iter().map(|group| name_of(*group)).collect::<Vec<_>>().join(",");
+        let names = self.left_out.iter().map(|test| format!("{}/{}", test.package, test.name)).collect::<Vec<_>>();
+        let binaries = if names.is_empty() { "no test binary".to_owned() } else { names.join(", ") };
         format!(", but left out as asked (--without {groups}): {binaries}")
-    }
-}
-
-fn group_of(test_binary: &str) -> Group {
-    match test_binary {
-        name if name.starts_with("docker") => Group::Docker,
-        name if name.starts_with("browser") => Group::Browser,
-        _ => Group::Redis,
     }
 }
 
@@ -145,10 +185,13 @@ mod tests {
     use super::*;
 
     fn selection(without: &[Group]) -> Selection {
-        let packages = r#"[{"name": "plimsoll-tests", "targets": [
+        let packages = r#"[{"name": "plimsoll-tests", "manifest_path": "/w/tests/Cargo.toml", "targets": [
             {"name": "plimsoll_tests", "kind": ["lib"]}, {"name": "chain", "kind": ["test"]},
             {"name": "docker_stack", "kind": ["test"]}, {"name": "browser_report", "kind": ["test"]}]},
-            {"name": "loadgen", "targets": [{"name": "docker_cli", "kind": ["test"]}]}]"#;
+            {"name": "example-service", "manifest_path": "/w/service/Cargo.toml", "targets": [
+            {"name": "example-service", "kind": ["bin"]}, {"name": "service", "kind": ["test"]}]},
+            {"name": "loadgen", "manifest_path": "/w/loadgen/Cargo.toml", "targets": [
+            {"name": "docker_cli", "kind": ["test"]}]}]"#;
         Selection::of(&serde_json::from_str::<Vec<Package>>(packages).unwrap(), without)
     }
 
@@ -164,14 +207,24 @@ mod tests {
     fn a_group_left_out_is_left_out_by_name_and_confessed() {
         let selection = selection(&[Group::Docker]);
         assert_eq!(selection.groups(), [Group::Redis, Group::Browser]);
-        let words = ["-p", BLACK_BOX, "--lib", "--test", "chain", "--test", "browser_report"];
-        assert_eq!(selection.cargo_words()[1], words);
-        assert_eq!(selection.confession(), ", but left out as asked (--without docker): docker_stack");
+        let calls: Vec<String> = selection.cargo_words().iter().map(|words| words.join(" ")).collect();
+        let remains = "-p plimsoll-tests --bins --lib --test chain --test browser_report";
+        assert_eq!(calls, ["--workspace --exclude plimsoll-tests", remains, "-p plimsoll-tests --doc"]);
+        assert_eq!(selection.confession(), ", but left out as asked (--without docker): plimsoll-tests/docker_stack");
     }
 
     #[test]
-    fn only_black_box_tests_belong_to_groups() {
-        assert!(!selection(&[Group::Docker]).leaves_out("docker_cli"));
+    fn a_program_without_library_has_no_library_to_test() {
+        let selection = selection(&[Group::Redis]);
+        assert_eq!(selection.cargo_words()[3], ["-p", "example-service", "--bins"]);
+        assert_eq!(selection.groups(), [Group::Docker, Group::Browser]);
+    }
+
+    #[test]
+    fn only_packages_that_start_servers_have_groups() {
+        let selection = selection(&[Group::Docker]);
+        assert!(selection.leaves_out(Path::new("/w/tests"), "docker_stack"));
+        assert!(!selection.leaves_out(Path::new("/w/loadgen"), "docker_cli"));
     }
 
     #[test]

@@ -1,8 +1,10 @@
 //! What the groups of tests need: found where it is, on Debian installed by root where it is not, and stopped at the
 //! end where it was started here.
 
+use std::env;
 use std::ffi::OsString;
-use std::fs::File;
+use std::fs::{self, File};
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -47,9 +49,12 @@ impl Needs {
         Ok(needs)
     }
 
-    /// The environment of the tests.
+    /// The environment of the tests: Redis both by variable and on PATH.
     pub(super) fn variables(&self) -> Vec<(&'static str, OsString)> {
-        let redis = self.redis.iter().map(|path| ("PLIMSOLL_REDIS_SERVER", path.into()));
+        let redis = self
+            .redis
+            .iter()
+            .flat_map(|program| [("PLIMSOLL_REDIS_SERVER", program.into()), ("PATH", path_with(program))]);
         let chromium = self.chromium.iter().map(|path| ("PLIMSOLL_CHROMIUM", path.into()));
         redis.chain(chromium).collect()
     }
@@ -58,7 +63,24 @@ impl Needs {
 fn redis(workspace: &Workspace) -> anyhow::Result<PathBuf> {
     let server = RedisServer::provide(workspace).map_err(|error| unmet(Group::Redis, &format!("{error:#}")))?;
     server.say_where();
-    Ok(server.launcher().to_owned())
+    under_usual_name(workspace, server.launcher())
+}
+
+/// The same program as `redis-server` in a directory that can go on PATH: it may be called valkey-server.
+fn under_usual_name(workspace: &Workspace, launcher: &Path) -> anyhow::Result<PathBuf> {
+    let link = workspace.kept_dir("bin")?.join("redis-server");
+    if fs::read_link(&link).ok().as_deref() != Some(launcher) {
+        let _ = fs::remove_file(&link);
+        symlink(launcher, &link).with_context(|| format!("cannot link {}", link.display()))?;
+    }
+    Ok(link)
+}
+
+/// PATH with the directory of a program in front.
+fn path_with(program: &Path) -> OsString {
+    let path = env::var_os("PATH").unwrap_or_default();
+    let dirs = program.parent().map(Path::to_owned).into_iter().chain(env::split_paths(&path));
+    env::join_paths(dirs).unwrap_or(path)
 }
 
 /// A running engine with compose. The answer is the daemon, where it had to be started.
@@ -140,7 +162,10 @@ mod tests {
 
     #[test]
     fn tests_learn_only_of_what_was_provided() {
-        let needs = Needs { redis: Some("/bin/redis-server".into()), ..Needs::default() };
-        assert_eq!(needs.variables(), [("PLIMSOLL_REDIS_SERVER", OsString::from("/bin/redis-server"))]);
+        let needs = Needs { redis: Some("/ours/redis-server".into()), ..Needs::default() };
+        let variables = needs.variables();
+        assert_eq!(variables[0], ("PLIMSOLL_REDIS_SERVER", OsString::from("/ours/redis-server")));
+        assert!(variables[1].1.to_string_lossy().starts_with("/ours:"), "{variables:?}");
+        assert_eq!(variables.len(), 2);
     }
 }

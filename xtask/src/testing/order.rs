@@ -97,7 +97,7 @@ impl Case {
 fn cases(session: &Session<'_>) -> anyhow::Result<Vec<Case>> {
     let mut cases = Vec::new();
     for binary in cargo::build_tests(session.workspace)? {
-        if session.selection.leaves_out(&binary.target) {
+        if session.selection.leaves_out(&binary.package_dir, &binary.target) {
             continue;
         }
         let mut list = test_command(&binary, session);
