@@ -1,0 +1,123 @@
+//! A sampled series as a whole, and its statistics.
+
+use crate::clock::Offset;
+use crate::files::FactFile;
+use crate::metric::Metric;
+use crate::series::{Gap, Mark, Sample, SeriesFact, SeriesHeader};
+use crate::summary::Window;
+
+/// A sampled series.
+#[derive(Clone, Debug)]
+pub struct Series {
+    /// What is sampled.
+    pub header: SeriesHeader,
+    /// The samples, in order.
+    pub samples: Vec<Sample>,
+    /// The samples that are missing.
+    pub gaps: Vec<Gap>,
+    /// What happened to the source.
+    pub marks: Vec<Mark>,
+    /// True when the sampler died.
+    pub partial: bool,
+}
+
+impl Series {
+    pub(super) fn from_file<K>(file: FactFile<K>) -> Self
+    where
+        K: crate::files::FactKind<Header = SeriesHeader, Fact = SeriesFact>,
+    {
+        let partial = file.is_partial();
+        let mut series =
+            Self { header: file.header.body, samples: Vec::new(), gaps: Vec::new(), marks: Vec::new(), partial };
+        for fact in file.facts {
+            match fact {
+                SeriesFact::Sample(sample) => series.samples.push(sample),
+                SeriesFact::Gap(gap) => series.gaps.push(gap),
+                SeriesFact::Mark(mark) => series.marks.push(mark),
+            }
+        }
+        series
+    }
+
+    /// The values of one metric, where they were read, inside `window` (all when `None`).
+    #[must_use]
+    pub fn values(&self, metric: &Metric, window: Option<Window>) -> Vec<(Offset, f64)> {
+        let inside = |at| window.is_none_or(|window| window.contains(at));
+        let read = self.samples.iter().filter(|sample| inside(sample.at_ns));
+        read.filter_map(|sample| Some((sample.at_ns, *sample.values.get(metric.key)?))).collect()
+    }
+
+    /// First, last, smallest, largest, mean and median of one metric inside `window`; `None` without a value.
+    #[must_use]
+    pub fn stats(&self, metric: &Metric, window: Option<Window>) -> Option<SeriesStats> {
+        SeriesStats::of(&self.values(metric, window))
+    }
+}
+
+/// A series in six numbers, in the metric's unit.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct SeriesStats {
+    /// How many values.
+    pub count: usize,
+    /// The first value.
+    pub first: f64,
+    /// The last value.
+    pub last: f64,
+    /// The smallest value.
+    pub min: f64,
+    /// The largest value.
+    pub max: f64,
+    /// The arithmetic mean.
+    pub mean: f64,
+    /// The median.
+    pub median: f64,
+}
+
+impl SeriesStats {
+    fn of(values: &[(Offset, f64)]) -> Option<Self> {
+        let (first, last) = (values.first()?.1, values.last()?.1);
+        let mut sorted: Vec<f64> = values.iter().map(|(_, value)| *value).collect();
+        sorted.sort_by(f64::total_cmp);
+        let middle = sorted.len() / 2;
+        let median =
+            if sorted.len() % 2 == 1 { sorted[middle] } else { f64::midpoint(sorted[middle - 1], sorted[middle]) };
+        Some(Self {
+            count: sorted.len(),
+            first,
+            last,
+            min: sorted[0],
+            max: sorted[sorted.len() - 1],
+            mean: sorted.iter().sum::<f64>() / sorted.len() as f64,
+            median,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::metric::METRICS;
+
+    #[test]
+    fn a_series_in_six_numbers_skips_samples_without_the_value() {
+        let sample = |second: i64, value: Option<f64>| Sample {
+            at_ns: Offset(second * 1_000_000_000),
+            took_ns: 1,
+            values: value.map(|value| (METRICS[0].key.to_owned(), value)).into_iter().collect(),
+        };
+        let series = Series {
+            header: SeriesHeader { source: String::new(), identity: BTreeMap::new(), every_ns: 1 },
+            samples: vec![sample(0, Some(4.0)), sample(1, None), sample(2, Some(1.0)), sample(3, Some(10.0))],
+            gaps: Vec::new(),
+            marks: Vec::new(),
+            partial: false,
+        };
+        let stats = series.stats(&METRICS[0], None).unwrap();
+        assert_eq!((stats.count, stats.first, stats.last, stats.min, stats.max), (3, 4.0, 10.0, 1.0, 10.0));
+        assert_eq!((stats.mean, stats.median), (5.0, 4.0));
+        let late = Window { from: Offset(3_000_000_000), to: Offset(9_000_000_000) };
+        assert_eq!(series.stats(&METRICS[0], Some(late)).map(|stats| stats.count), Some(1));
+    }
+}

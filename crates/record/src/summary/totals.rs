@@ -1,0 +1,149 @@
+//! Sums over traffic rows, and the numbers read off them: percentiles, rates, shares.
+
+use std::collections::BTreeMap;
+
+use crate::clock::Offset;
+use crate::latency::{Histogram, Latency};
+use crate::ledger::{Class, Ledger};
+use crate::traffic::Interval;
+
+/// Sums over traffic rows.
+#[derive(Clone, Debug, Default)]
+pub struct Totals {
+    /// The ledger.
+    pub ledger: Ledger,
+    /// Latency of answers that were not rate-limited.
+    pub served: Latency,
+    /// Latency of rate-limited answers.
+    pub limited: Latency,
+    /// Answers by status code.
+    pub statuses: BTreeMap<u16, u64>,
+    /// Body bytes received.
+    pub body_bytes: u64,
+    /// The time the sums cover, in seconds.
+    pub seconds: f64,
+}
+
+/// A percentile, which is only a lower bound when its rank falls among requests that timed out.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Percentile {
+    /// Nanoseconds.
+    pub nanos: u64,
+    /// True when the real value is at least this.
+    pub at_least: bool,
+}
+
+impl Totals {
+    pub(super) fn add(&mut self, interval: &Interval) {
+        self.ledger.merge(&interval.ledger);
+        self.served.merge(&interval.served);
+        self.limited.merge(&interval.limited);
+        self.body_bytes += interval.body_bytes;
+        for (status, n) in &interval.statuses {
+            *self.statuses.entry(*status).or_insert(0) += n;
+        }
+    }
+
+    /// Response-time quantile of served requests; requests that timed out or never finished count as slower than
+    /// every answer. `None` when there is neither.
+    #[must_use]
+    pub fn response(&self, q: f64) -> Option<Percentile> {
+        self.quantile(&self.served.response, q)
+    }
+
+    /// Service-time quantile of served requests, with the same treatment of timeouts.
+    #[must_use]
+    pub fn service(&self, q: f64) -> Option<Percentile> {
+        self.quantile(&self.served.service, q)
+    }
+
+    /// Failures / finished arrivals: everything but ok and limited counts as a failure. `None` when nothing finished.
+    #[must_use]
+    pub fn error_rate(&self) -> Option<f64> {
+        share(self.ledger.failures(), self.ledger.finished())
+    }
+
+    /// Rate-limited answers / finished arrivals. `None` when nothing finished.
+    #[must_use]
+    pub fn limited_share(&self) -> Option<f64> {
+        share(self.ledger.class(Class::Limited), self.ledger.finished())
+    }
+
+    /// Complete answers per second. `None` when no time passed.
+    #[must_use]
+    pub fn throughput(&self) -> Option<f64> {
+        (self.seconds > 0.0).then(|| self.ledger.answered() as f64 / self.seconds)
+    }
+
+    /// Scheduled arrivals per second. `None` when no time passed.
+    #[must_use]
+    pub fn offered(&self) -> Option<f64> {
+        (self.seconds > 0.0).then(|| self.ledger.scheduled() as f64 / self.seconds)
+    }
+
+    fn quantile(&self, histogram: &Histogram, q: f64) -> Option<Percentile> {
+        let censored = self.ledger.censored();
+        let total = histogram.count() + censored;
+        if total == 0 {
+            return None;
+        }
+        let rank = (q * total as f64).ceil().max(1.0);
+        if rank > histogram.count() as f64 {
+            return Some(Percentile { nanos: histogram.max().unwrap_or(0), at_least: true });
+        }
+        let within = (rank / histogram.count() as f64).min(1.0);
+        histogram.quantile(within).map(|nanos| Percentile { nanos, at_least: false })
+    }
+}
+
+fn share(part: u64, whole: u64) -> Option<f64> {
+    (whole > 0).then(|| part as f64 / whole as f64)
+}
+
+/// One interval of the run.
+#[derive(Clone, Debug)]
+pub struct Point {
+    /// When it began.
+    pub at: Offset,
+    /// What happened in it.
+    pub totals: Totals,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ledger::Outcome;
+
+    fn totals(answers_ms: &[u64], timeouts: u64) -> Totals {
+        let mut totals = Totals::default();
+        for ms in answers_ms {
+            totals.served.record(ms * 1_000_000, ms * 1_000_000);
+            totals.ledger.finish(Outcome::Ok);
+        }
+        totals.ledger.finish_many(Outcome::TimedOut, timeouts);
+        totals
+    }
+
+    #[test]
+    fn a_percentile_among_timeouts_is_only_a_lower_bound() {
+        let nine_answers_and_a_timeout = totals(&[1, 2, 3, 4, 5, 6, 7, 8, 9], 1);
+        let p50 = nine_answers_and_a_timeout.response(0.5).unwrap();
+        assert!(!p50.at_least && (p50.nanos as f64 / 5e6 - 1.0).abs() < 0.01, "{p50:?}");
+        let p99 = nine_answers_and_a_timeout.response(0.99).unwrap();
+        assert!(p99.at_least && p99.nanos >= 9_000_000, "{p99:?}");
+    }
+
+    #[test]
+    fn nothing_measured_is_nothing_not_zero() {
+        let nothing = Totals::default();
+        assert_eq!(nothing.response(0.5), None);
+        assert_eq!((nothing.error_rate(), nothing.throughput(), nothing.limited_share()), (None, None, None));
+    }
+
+    #[test]
+    fn limited_answers_are_no_errors_but_count_as_finished() {
+        let mut totals = totals(&[1], 1);
+        totals.ledger.finish_many(Outcome::Limited, 2);
+        assert_eq!((totals.error_rate(), totals.limited_share()), (Some(0.25), Some(0.5)));
+    }
+}
