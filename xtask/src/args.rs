@@ -38,7 +38,7 @@ pub(crate) struct LoadtestOptions {
     /// A compose file of your own with the services `redis` (6379) and `service` (8080)
     #[arg(long, value_name = "FILE")]
     pub(crate) compose_file: Option<PathBuf>,
-    /// The run directory [default: runs/<utc time>-<plan>]; with `all`, one directory per plan below it
+    /// The run directory [default: `runs/<utc time>-<plan>`]; with `all`, one directory per plan below it
     #[arg(long, value_name = "DIR")]
     pub(crate) run_dir: Option<PathBuf>,
     /// Leave the stack running, and say how to stop it

@@ -91,13 +91,13 @@ pub(crate) fn build_tests(workspace: &Workspace) -> anyhow::Result<Vec<TestBinar
     Ok(artifacts.into_iter().filter_map(Artifact::into_test).collect())
 }
 
-/// A program that cargo made to run tests.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A program that cargo made to run tests. They sort by their place in the source tree.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct TestBinary {
-    pub(crate) target: String,
-    pub(crate) program: PathBuf,
     /// cargo runs tests here.
     pub(crate) package_dir: PathBuf,
+    pub(crate) target: String,
+    pub(crate) program: PathBuf,
 }
 
 /// Runs a building command, its errors shown, and reads what it made. The messages go through a file, so that the

@@ -11,7 +11,9 @@ use clap::ValueEnum as _;
 
 use crate::args::{Group, TestOptions};
 use crate::cargo::{self, Binaries, Package, Profile, Target};
+use crate::interrupt::Interrupted;
 use crate::outcome::{FAIL, PASS};
+use crate::process;
 use crate::say;
 use crate::workspace::Workspace;
 
@@ -57,7 +59,7 @@ impl Session<'_> {
             let mut test = cargo::command(self.workspace);
             test.args(["test", "--no-fail-fast"]).args(words).arg("--").args(&self.options.harness);
             self.set_variables(&mut test);
-            say::step("running the tests");
+            say::step(format!("$ {}", process::line_of(&test)));
             all_passed &= cargo::run("cargo test", &mut test)? == 0;
         }
         Ok(all_passed)
@@ -165,13 +167,18 @@ impl Selection {
         let groups = self.without.iter().map(|group| name_of(*group)).collect::<Vec<_>>().join(",");
         let names = self.left_out.iter().map(|test| format!("{}/{}", test.package, test.name)).collect::<Vec<_>>();
         let binaries = if names.is_empty() { "no test binary".to_owned() } else { names.join(", ") };
-        format!(", but left out as asked (--without {groups}): {binaries}")
+        format!("; left out as asked (--without {groups}): {binaries}")
     }
 }
 
 /// The group as `--without` takes it.
 fn name_of(group: Group) -> String {
     group.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
+}
+
+/// An error that leaves a need unmet, unless it is the user's own wish to stop.
+fn unmet_by(group: Group, error: anyhow::Error) -> anyhow::Error {
+    if error.is::<Interrupted>() { error } else { unmet(group, &format!("{error:#}")) }
 }
 
 /// A need that cannot be met: what is missing, why, and how to go on without it.
@@ -210,7 +217,7 @@ mod tests {
         let calls: Vec<String> = selection.cargo_words().iter().map(|words| words.join(" ")).collect();
         let remains = "-p plimsoll-tests --bins --lib --test chain --test browser_report";
         assert_eq!(calls, ["--workspace --exclude plimsoll-tests", remains, "-p plimsoll-tests --doc"]);
-        assert_eq!(selection.confession(), ", but left out as asked (--without docker): plimsoll-tests/docker_stack");
+        assert_eq!(selection.confession(), "; left out as asked (--without docker): plimsoll-tests/docker_stack");
     }
 
     #[test]
@@ -225,6 +232,11 @@ mod tests {
         let selection = selection(&[Group::Docker]);
         assert!(selection.leaves_out(Path::new("/w/tests"), "docker_stack"));
         assert!(!selection.leaves_out(Path::new("/w/loadgen"), "docker_cli"));
+    }
+
+    #[test]
+    fn a_wish_to_stop_stays_one() {
+        assert!(unmet_by(Group::Docker, Interrupted.into()).is::<Interrupted>());
     }
 
     #[test]

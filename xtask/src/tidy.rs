@@ -16,7 +16,7 @@ use crate::say;
 use crate::workspace::Workspace;
 
 /// Not ours, or made by us: build output, runs, the history, and records and snapshots kept as they were written.
-const SKIPPED_DIRS: [&str; 6] = ["target", "runs", ".git", "snapshots", "node_modules", "fuzz"];
+const SKIPPED_DIRS: [&str; 4] = ["target", "runs", ".git", "snapshots"];
 const TEXT_EXTENSIONS: [&str; 6] = ["rs", "toml", "md", "yaml", "yml", "sh"];
 
 pub(crate) fn run(workspace: &Workspace) -> anyhow::Result<u8> {

@@ -17,7 +17,7 @@ use crate::platform;
 use crate::process::{Running, capture_ok};
 use crate::redis::RedisServer;
 use crate::say;
-use crate::testing::unmet;
+use crate::testing::{unmet, unmet_by};
 use crate::wait::{Attempt, until};
 use crate::workspace::Workspace;
 
@@ -61,7 +61,7 @@ impl Needs {
 }
 
 fn redis(workspace: &Workspace) -> anyhow::Result<PathBuf> {
-    let server = RedisServer::provide(workspace).map_err(|error| unmet(Group::Redis, &format!("{error:#}")))?;
+    let server = RedisServer::provide(workspace).map_err(|error| unmet_by(Group::Redis, error))?;
     server.say_where();
     under_usual_name(workspace, server.launcher())
 }
@@ -90,13 +90,13 @@ fn docker(workspace: &Workspace) -> anyhow::Result<Option<Running>> {
         return Err(unmet(Group::Docker, &format!("{reasons}; only root on Debian can have it set up here")));
     }
     if platform::find_program("dockerd").is_none() || !has_compose() {
-        install(&["docker.io", "docker-compose"]).map_err(|error| unmet(Group::Docker, &format!("{error:#}")))?;
+        install(&["docker.io", "docker-compose"]).map_err(|error| unmet_by(Group::Docker, error))?;
     }
     // A package that was just installed may have started its daemon.
     if Engine::find()?.is_ok() {
         return Ok(None);
     }
-    start_daemon(workspace).map(Some).map_err(|error| unmet(Group::Docker, &format!("{error:#}")))
+    start_daemon(workspace).map(Some).map_err(|error| unmet_by(Group::Docker, error))
 }
 
 fn has_compose() -> bool {
@@ -131,7 +131,7 @@ fn chromium() -> anyhow::Result<PathBuf> {
             "there is no chromium on PATH, and only root on Debian can have it installed",
         ));
     }
-    install(&["chromium"]).map_err(|error| unmet(Group::Browser, &format!("{error:#}")))?;
+    install(&["chromium"]).map_err(|error| unmet_by(Group::Browser, error))?;
     find_chromium().ok_or_else(|| unmet(Group::Browser, "there is no chromium on PATH, even after installing it"))
 }
 

@@ -8,12 +8,13 @@ use std::time::Duration;
 
 use crate::args::TestOptions;
 use crate::cargo::{self, TestBinary};
-use crate::interrupt;
-use crate::process::{self, Running, capture_ok};
+use crate::process::{capture, capture_ok};
 use crate::say;
 use crate::testing::Session;
 
 const LIST_LIMIT: Duration = Duration::from_secs(60);
+/// For a test that hangs: longer than any that works.
+const CASE_LIMIT: Duration = Duration::from_secs(1800);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Order {
@@ -37,7 +38,6 @@ impl Order {
         say::step(format!("running {} tests one by one ({self:?})", cases.len()));
         let mut failed = Vec::new();
         for case in &cases {
-            interrupt::check()?;
             if !case.passes(session)? {
                 failed.push(case.title());
             }
@@ -73,8 +73,8 @@ fn split_mix(state: &mut u64) -> u64 {
     mixed ^ (mixed >> 31)
 }
 
-/// One test function.
-#[derive(Debug)]
+/// One test function, in the order of its place in the source tree.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Case {
     binary: TestBinary,
     name: String,
@@ -88,9 +88,13 @@ impl Case {
     fn passes(&self, session: &Session<'_>) -> anyhow::Result<bool> {
         let mut command = test_command(&self.binary, session);
         command.args(["--exact", &self.name]).args(&session.options.harness);
-        say::step(self.title());
-        let status = Running::start(&self.title(), &mut command)?.wait()?;
-        Ok(process::exit_code(status) == 0)
+        let finished = capture(&mut command, CASE_LIMIT)?;
+        let passed = finished.succeeded();
+        say::result(format!("{} {}", if passed { "ok    " } else { "FAILED" }, self.title()));
+        if !passed {
+            say::result(finished.stdout + &finished.stderr);
+        }
+        Ok(passed)
     }
 }
 
@@ -100,11 +104,19 @@ fn cases(session: &Session<'_>) -> anyhow::Result<Vec<Case>> {
         if session.selection.leaves_out(&binary.package_dir, &binary.target) {
             continue;
         }
-        let mut list = test_command(&binary, session);
-        let listed = capture_ok(list.args(["--list", "--format", "terse"]), LIST_LIMIT)?.stdout;
-        cases.extend(names_in(&listed).map(|name| Case { binary: binary.clone(), name: name.to_owned() }));
+        let ignored = names(&binary, session, &["--ignored"])?;
+        let to_run = names(&binary, session, &[])?.into_iter().filter(|name| !ignored.contains(name));
+        cases.extend(to_run.map(|name| Case { binary: binary.clone(), name }));
     }
+    // cargo names binaries as it finishes them; a seed has to mean the same order every time.
+    cases.sort();
     Ok(cases)
+}
+
+fn names(binary: &TestBinary, session: &Session<'_>, words: &[&str]) -> anyhow::Result<Vec<String>> {
+    let mut list = test_command(binary, session);
+    list.args(["--list", "--format", "terse"]).args(words);
+    Ok(names_in(&capture_ok(&mut list, LIST_LIMIT)?.stdout).map(str::to_owned).collect())
 }
 
 /// `module::name: test` per line; benchmarks are listed too, as `: benchmark`.
