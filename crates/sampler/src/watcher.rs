@@ -1,0 +1,339 @@
+//! The watcher: every probe on the same grid, each in a task of its own, so that a source that hangs delays no other.
+//!
+//! To add a source: write its [`Probe`], give it a file in the record, and start it in [`Watcher::start`].
+
+use std::time::Duration;
+
+use plimsoll_plan::{RedisSource, Watch};
+use plimsoll_record::events::Event;
+use plimsoll_record::files::{EndReason, WriteError};
+use plimsoll_record::logs::LogFact;
+use plimsoll_record::metric::Source;
+use plimsoll_record::series::{Gap, GapReason, SeriesFact, SeriesHeader};
+use plimsoll_record::{RunClock, RunDir};
+use tokio::sync::{mpsc, watch as signal};
+use tokio::task::JoinHandle;
+
+use crate::alarms::Alarm;
+use crate::grid::Grid;
+use crate::growth::Growth;
+use crate::logs::LogSource;
+use crate::machine::{HostProbe, ProcessProbe};
+use crate::probe::{Failure, Probe, read_facts};
+use crate::recorder::{Headers, Message, Recorder};
+use crate::redis;
+
+/// How long the first reading may take: it includes connecting and, over TLS, agreeing on keys.
+const PATIENCE_AT_START: Duration = Duration::from_secs(5);
+/// The bounds of a reading's patience; between them it is 90 % of the interval, so that a hung source is a gap in each
+/// interval and not a late sampler.
+const PATIENCE: (Duration, Duration) = (Duration::from_millis(900), Duration::from_secs(5));
+/// Missed ticks written one by one when the sampler comes back from a pause; one more row sums up the rest.
+const MAX_MISSED_ROWS: u64 = 600;
+/// Messages that may wait for the recorder, which never waits for anything but the file system.
+const QUEUE: usize = 256;
+
+/// What the owner of a watcher is told.
+#[derive(Clone, Debug)]
+pub enum Update {
+    /// A row of a series.
+    Fact {
+        /// The series.
+        source: Source,
+        /// The tick it belongs to: rows of different sources with the same tick belong together.
+        tick: u64,
+        /// The row.
+        fact: SeriesFact,
+        /// The growth of used memory up to this row, for samples of Redis, once it can be told.
+        growth: Option<Growth>,
+    },
+    /// What a log said.
+    Log(LogFact),
+    /// An alarm, already recorded.
+    Alarm(Alarm),
+}
+
+/// Why watching could not begin.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// Redis cannot be sampled.
+    #[error("cannot sample Redis at {address}: {detail}; {fix}", detail = failure.detail, fix = fix(failure))]
+    Redis {
+        /// Its address, without secrets.
+        address: String,
+        /// What went wrong.
+        failure: Failure,
+    },
+    /// The record cannot be written.
+    #[error(transparent)]
+    Record(#[from] WriteError),
+}
+
+impl StartError {
+    /// The error for a source that cannot be sampled.
+    #[must_use]
+    pub fn redis(source: &RedisSource, failure: Failure) -> Self {
+        Self::Redis { address: redis::probe(source, PATIENCE_AT_START).source(), failure }
+    }
+}
+
+fn fix(failure: &Failure) -> &'static str {
+    let says = |text| failure.detail.contains(text);
+    if says("NOAUTH") {
+        "it wants a password: use redis://:PASSWORD@HOST:PORT or redis://USER:PASSWORD@HOST:PORT"
+    } else if says("WRONGPASS") || says("invalid password") {
+        "the user or the password in the URL is wrong"
+    } else if says("NOPERM") {
+        "the user needs these rights: ACL SETUSER NAME on >PASSWORD +ping +info +client|id"
+    } else {
+        match failure.reason {
+            GapReason::TimedOut => {
+                "it accepts connections and does not answer: is it suspended or blocked by a script?"
+            }
+            GapReason::Malformed => "is this a Redis server, or an endpoint that answers with fields of INFO as JSON?",
+            _ => "is it running there? Start it or give another URL (rediss:// for TLS)",
+        }
+    }
+}
+
+/// Watches until it is told to finish. Dropping it ends the sampling and leaves a partial record.
+#[derive(Debug)]
+pub struct Watcher {
+    clock: RunClock,
+    stop: signal::Sender<bool>,
+    messages: mpsc::Sender<Message>,
+    recorder: JoinHandle<Result<(), WriteError>>,
+}
+
+impl Watcher {
+    /// Reads every source once, creates the files in the run directory if there is one, and begins to watch.
+    ///
+    /// A host or process that cannot be read is a gap; a Redis that cannot is an error, because a watch of Redis
+    /// that begins without it has no baseline. Rows that `updates` has no room for are recorded and not told.
+    ///
+    /// # Errors
+    /// [`StartError`] when Redis cannot be sampled or the record cannot be written.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime.
+    pub async fn start(
+        watch: &Watch,
+        run: Option<&RunDir>,
+        producer: &str,
+        updates: mpsc::Sender<Update>,
+    ) -> Result<Self, StartError> {
+        let clock = run.map_or_else(RunClock::start, RunDir::clock);
+        // Logs are followed from before the first reading: what happens meanwhile belongs to the run.
+        let logs: Vec<LogSource> = watch.logs.iter().map(LogSource::begin).collect();
+        let mut sources = probes(watch, clock);
+        let mut headers = Headers::default();
+        let mut first = Vec::new();
+        for (source, probe) in &mut sources {
+            let facts = first_facts(*source, probe.as_mut(), clock).await?;
+            let every_ns = u64::try_from(watch.every.as_nanos()).unwrap_or(u64::MAX);
+            let header = SeriesHeader { source: probe.source(), identity: probe.identity(), every_ns };
+            headers.put(*source, header);
+            first.push(Message::Read { source: *source, tick: 0, facts });
+        }
+        let recorder = Recorder::create(watch, run, producer, headers, clock, updates)?;
+        let (messages, inbox) = mpsc::channel(QUEUE);
+        let recorder = tokio::spawn(recorder.run(inbox));
+        for message in first {
+            // A recorder that is gone says why when the watcher is finished.
+            let _ = messages.send(message).await;
+        }
+        let (stop, stopped) = signal::channel(false);
+        let pace = Pace { clock, grid: Grid::new(clock.now(), watch.every), every: watch.every, stopped };
+        for (source, probe) in sources {
+            tokio::spawn(sample(source, probe, pace.clone(), messages.clone()));
+        }
+        if !logs.is_empty() {
+            tokio::spawn(follow(logs, pace, messages.clone()));
+        }
+        Ok(Self { clock, stop, messages, recorder })
+    }
+
+    /// The clock that the rows are on.
+    #[must_use]
+    pub fn clock(&self) -> RunClock {
+        self.clock
+    }
+
+    /// Records something that the owner did or saw.
+    pub async fn record(&self, event: Event) {
+        let _ = self.messages.send(Message::Event(event)).await;
+    }
+
+    /// Takes a last sample of everything, reads the logs to their end, and closes the record.
+    ///
+    /// # Errors
+    /// [`WriteError`] when the record could not be written, now or at any time since the start.
+    pub async fn finish(self, reason: EndReason) -> Result<(), WriteError> {
+        let _ = self.messages.send(Message::End(reason)).await;
+        let _ = self.stop.send(true);
+        drop(self.messages);
+        self.recorder.await.expect("the recorder neither panics nor is it cancelled")
+    }
+}
+
+impl Headers {
+    fn put(&mut self, source: Source, header: SeriesHeader) {
+        match source {
+            Source::Redis => self.redis = Some(header),
+            Source::Host => self.host = Some(header),
+            Source::Process => self.process = Some(header),
+        }
+    }
+}
+
+/// The probes that a plan asks for.
+fn probes(watch: &Watch, clock: RunClock) -> Vec<(Source, Box<dyn Probe>)> {
+    let mut probes: Vec<(Source, Box<dyn Probe>)> = Vec::new();
+    if let Some(source) = &watch.redis {
+        probes.push((Source::Redis, redis::probe(source, patience(watch.every))));
+    }
+    if watch.host {
+        probes.push((Source::Host, Box::new(HostProbe::new())));
+    }
+    if let Some(process) = &watch.process {
+        probes.push((Source::Process, Box::new(ProcessProbe::new(process, clock))));
+    }
+    probes
+}
+
+async fn first_facts(source: Source, probe: &mut dyn Probe, clock: RunClock) -> Result<Vec<SeriesFact>, StartError> {
+    let facts = read_facts(probe, clock, PATIENCE_AT_START).await;
+    match facts.as_slice() {
+        [SeriesFact::Gap(gap)] if source == Source::Redis => {
+            let failure = Failure::new(gap.reason, gap.detail.clone());
+            Err(StartError::Redis { address: probe.source(), failure })
+        }
+        _ => Ok(facts),
+    }
+}
+
+fn patience(every: Duration) -> Duration {
+    every.mul_f64(0.9).clamp(PATIENCE.0, PATIENCE.1)
+}
+
+/// What a task needs to keep pace with the others.
+#[derive(Clone)]
+struct Pace {
+    clock: RunClock,
+    grid: Grid,
+    every: Duration,
+    stopped: signal::Receiver<bool>,
+}
+
+/// What comes next for a task.
+enum Turn {
+    /// A tick of the grid, and those before it that were missed.
+    Tick { missed: std::ops::Range<u64>, number: u64 },
+    /// The last one.
+    Last { number: u64 },
+}
+
+impl Pace {
+    async fn next(&mut self) -> Turn {
+        let wait = self.grid.upcoming().due.since(self.clock.now());
+        tokio::select! {
+            biased;
+            // An error means that the watcher was dropped: the end as well.
+            _ = self.stopped.changed() => Turn::Last { number: self.grid.upcoming().number },
+            () = tokio::time::sleep(Duration::from_nanos(wait)) => {
+                let (missed, tick) = self.grid.take(self.clock.now());
+                Turn::Tick { missed, number: tick.number }
+            }
+        }
+    }
+}
+
+/// Samples one source until the end. A recorder that is gone ends it too.
+async fn sample(source: Source, mut probe: Box<dyn Probe>, mut pace: Pace, messages: mpsc::Sender<Message>) {
+    let patience = patience(pace.every);
+    let mut was_slow = false;
+    loop {
+        let (number, last) = match pace.next().await {
+            Turn::Tick { missed, number } => {
+                let facts = missed_rows(&pace.grid, missed, was_slow);
+                if !facts.is_empty() && messages.send(Message::Read { source, tick: number, facts }).await.is_err() {
+                    return;
+                }
+                (number, false)
+            }
+            Turn::Last { number } => (number, true),
+        };
+        let asked = pace.clock.now();
+        let facts = read_facts(probe.as_mut(), pace.clock, patience).await;
+        was_slow = u128::from(pace.clock.now().since(asked)) >= pace.every.as_nanos();
+        if messages.send(Message::Read { source, tick: number, facts }).await.is_err() || last {
+            return;
+        }
+    }
+}
+
+/// A gap for each missed tick: the source's fault when the reading before them took that long, else our own.
+fn missed_rows(grid: &Grid, missed: std::ops::Range<u64>, was_slow: bool) -> Vec<SeriesFact> {
+    let (reason, detail) = match was_slow {
+        true => (GapReason::TimedOut, "the reading before was still under way"),
+        false => (GapReason::Late, "the sampler was not running"),
+    };
+    let row = |tick: u64, detail: String| SeriesFact::Gap(Gap { at_ns: grid.tick(tick).due, reason, detail });
+    let told = missed.end.min(missed.start.saturating_add(MAX_MISSED_ROWS));
+    let mut rows: Vec<SeriesFact> = (missed.start..told).map(|tick| row(tick, detail.to_owned())).collect();
+    if told < missed.end {
+        rows.push(row(told, format!("{detail}; {} samples are missing from here on", missed.end - told)));
+    }
+    rows
+}
+
+/// Follows the logs until the end, off the sampling thread: log files can be large, and disks slow.
+async fn follow(mut logs: Vec<LogSource>, mut pace: Pace, messages: mpsc::Sender<Message>) {
+    loop {
+        let last = matches!(pace.next().await, Turn::Last { .. });
+        let at = pace.clock.now();
+        let turn = tokio::task::spawn_blocking(move || {
+            let read = |log: &mut LogSource| if last { log.last_turn(at) } else { log.turn(at) };
+            let facts: Vec<LogFact> = logs.iter_mut().flat_map(read).collect();
+            (logs, facts)
+        });
+        let Ok((returned, facts)) = turn.await else { return };
+        logs = returned;
+        if messages.send(Message::Logs(facts)).await.is_err() || last {
+            return;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use plimsoll_record::Offset;
+
+    use super::*;
+
+    #[test]
+    fn patience_ends_before_the_next_tick_yet_allows_for_a_handshake() {
+        assert_eq!(patience(Duration::from_secs(2)), Duration::from_millis(1800));
+        assert_eq!(patience(Duration::from_millis(100)), PATIENCE.0);
+        assert_eq!(patience(Duration::from_secs(60)), PATIENCE.1);
+    }
+
+    #[test]
+    fn a_long_pause_is_summed_up() {
+        let grid = Grid::new(Offset::ZERO, Duration::from_secs(1));
+        let rows = missed_rows(&grid, 1..5000, false);
+        assert_eq!(rows.len() as u64, MAX_MISSED_ROWS + 1);
+        let Some(SeriesFact::Gap(last)) = rows.last() else { panic!("{rows:?}") };
+        assert_eq!(last.reason, GapReason::Late);
+        assert!(last.detail.contains("4399 samples"), "{}", last.detail);
+    }
+
+    #[test]
+    fn each_failure_names_its_way_out() {
+        let fixed = |reason, detail: &str| fix(&Failure::new(reason, detail)).to_owned();
+        assert!(fixed(GapReason::Refused, "NOAUTH Authentication required.").contains("PASSWORD@"));
+        assert!(fixed(GapReason::Refused, "WRONGPASS invalid username-password pair").contains("wrong"));
+        assert!(fixed(GapReason::Refused, "NOPERM this user has no permissions").contains("+info"));
+        assert!(fixed(GapReason::Unreachable, "Connection refused").contains("running"));
+    }
+}
