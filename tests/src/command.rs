@@ -34,7 +34,13 @@ impl Tool {
     /// A binary of this workspace.
     #[must_use]
     pub fn new(name: &str) -> Self {
-        let mut command = Command::new(binary(name));
+        Self::of(binary(name))
+    }
+
+    /// Any other program.
+    #[must_use]
+    pub fn of(program: impl AsRef<OsStr>) -> Self {
+        let mut command = Command::new(program);
         command.env_remove("TARGET_URL").env_remove("REDIS_URL").env_remove("LOG_DIR").env("NO_COLOR", "1");
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         Self { command }

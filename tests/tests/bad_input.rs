@@ -2,7 +2,6 @@
 #![expect(clippy::unwrap_used, reason = "a failed step of a test is a failed test")]
 
 use std::fs;
-use std::path::Path;
 use std::thread::sleep;
 use std::time::Duration;
 
@@ -171,41 +170,20 @@ fn an_unwritable_run_directory_is_named_before_any_load() {
 fn a_full_disk_ends_the_run_with_its_name() {
     let redis = Redis::start();
     let service = Service::start(&redis, &[]);
-    let disk = TinyDisk::mount();
     let dir = plan_dir(&short_plan().replace("duration = \"2s\"", "duration = \"60s\""));
-    let run = Tool::new("loadgen")
-        .args(["run", "plan.toml", "--run-dir"])
-        .arg(disk.path().join("run"))
+    fs::create_dir(dir.path().join("disk")).unwrap();
+    // A file system of 64 KiB in a mount namespace of its own: full within seconds, gone with the process.
+    let script = "mount -t tmpfs -o size=64k tmpfs disk && exec \"$0\" run plan.toml --run-dir disk/run";
+    let namespace = if rustix::process::geteuid().is_root() { "--mount" } else { "--map-root-user" };
+    let run = Tool::of("unshare")
+        .args([namespace, "--mount", "sh", "-c", script])
+        .arg(plimsoll_tests::binary("loadgen"))
         .env("TARGET_URL", service.url())
         .env("REDIS_URL", redis.url())
         .env("LOG_DIR", "logs")
         .current_dir(dir.path())
         .run();
     run.expect(4, &["cannot write", "space"]);
-}
-
-/// A file system of 64 KiB, which fills up within seconds.
-struct TinyDisk(TempDir);
-
-impl TinyDisk {
-    fn mount() -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let options = Some(c"size=64k");
-        let flags = rustix::mount::MountFlags::empty();
-        rustix::mount::mount("tmpfs", dir.path(), "tmpfs", flags, options)
-            .expect("mounting a small tmpfs needs root; use `cargo xtask test --without root`");
-        Self(dir)
-    }
-
-    fn path(&self) -> &Path {
-        self.0.path()
-    }
-}
-
-impl Drop for TinyDisk {
-    fn drop(&mut self) {
-        let _ = rustix::mount::unmount(self.0.path(), rustix::mount::UnmountFlags::DETACH);
-    }
 }
 
 #[test]
