@@ -1,0 +1,91 @@
+//! The generator's own health: whether the measurement can be trusted.
+
+use maud::{Markup, html};
+use plimsoll_record::traffic::GeneratorInterval;
+use plimsoll_record::units::Unit;
+
+use super::verdict::badge;
+use crate::chart::{Chart, Dash, Fit, Ink, Limit, Stroke};
+use crate::lines::{self, Dot};
+use crate::text;
+use crate::view::{Line, View};
+
+pub(super) fn section(view: &View<'_>) -> Markup {
+    let health = &view.verdict.generator;
+    html! {
+        p.lead { (badge(health.judgement)) " " (text::plain(&health.reason)) }
+        p.note {
+            "Offered of what the plan asks for: "
+            strong { (text::optional(Unit::Share, health.offered_share, "the plan does not fix the number")) } ". "
+            (text::counted(health.contaminated.len() as u64, "contaminated span", "contaminated spans")) "."
+        }
+        @if view.facts.traffic.is_none() {
+            p.missing { "No generator took part in this run." }
+        } @else {
+            (lag(view))
+            (cpu(view))
+        }
+    }
+}
+
+fn lag(view: &View<'_>) -> Markup {
+    let sent = |nanos: u64, row: &GeneratorInterval| (row.sent > 0).then_some(nanos as f64 / 1e9);
+    let lines = [
+        line(view, "max", Stroke::new(Ink::Vermillion, Dash::Solid), |row| sent(row.send_lag_max_ns, row)),
+        line(view, "p99", Stroke::new(Ink::Blue, Dash::Dashed), |row| sent(row.send_lag_p99_ns, row)),
+    ];
+    let chart = Chart {
+        id: "lag-chart",
+        title: "Send lag",
+        note: "How much later than intended requests were written although a connection was free: the generator's \
+               own delay."
+            .to_owned(),
+        empty: "The generator sent nothing.",
+        unit: Unit::Seconds,
+        fit: Fit::Latency,
+        curves: lines.iter().map(|line| view.curve(line)).collect(),
+        limits: bound(view).into_iter().collect(),
+        holes: view.traffic_holes(),
+        frame: &view.frame,
+        table: view.table(Unit::Seconds, &lines),
+    };
+    chart.render()
+}
+
+fn bound(view: &View<'_>) -> Option<Limit> {
+    let value = view.facts.traffic.as_ref()?.header.body.max_send_lag_ns as f64 / 1e9;
+    Some(Limit { label: format!("suspect beyond {}", Unit::Seconds.show(value)), value, span: (0.0, 1.0) })
+}
+
+fn cpu(view: &View<'_>) -> Markup {
+    let lines = [
+        line(view, "busiest worker", Stroke::new(Ink::Vermillion, Dash::Solid), |row| Some(row.busiest_worker)),
+        line(view, "whole process", Stroke::new(Ink::Blue, Dash::Dashed), GeneratorInterval::cpu_cores),
+    ];
+    let chart = Chart {
+        id: "generator-cpu-chart",
+        title: "CPU of the generator",
+        note: "100 % is one whole core. A worker that is always busy sends late.".to_owned(),
+        empty: "The generator wrote no row about itself.",
+        unit: Unit::Share,
+        fit: Fit::Share,
+        curves: lines.iter().map(|line| view.curve(line)).collect(),
+        limits: Vec::new(),
+        holes: view.traffic_holes(),
+        frame: &view.frame,
+        table: view.table(Unit::Share, &lines),
+    };
+    chart.render()
+}
+
+fn line(view: &View<'_>, name: &'static str, stroke: Stroke, read: impl Fn(&GeneratorInterval) -> Option<f64>) -> Line {
+    let end = |row: &GeneratorInterval| row.at_ns.0.saturating_add_unsigned(row.len_ns);
+    let joined = |before: &&GeneratorInterval, after: &&GeneratorInterval| {
+        after.at_ns.0.saturating_sub(end(before)) <= (before.len_ns / 2).cast_signed()
+    };
+    let dot = |row: &&GeneratorInterval| {
+        let at = plimsoll_record::Offset(i64::midpoint(row.at_ns.0, end(row)));
+        read(row).map(|value| Dot { at, value, at_least: false })
+    };
+    Line::new(name, stroke, lines::runs(view.facts.generator(), joined, dot))
+}
