@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::env;
 use std::fs;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -24,6 +24,10 @@ const UP_LIMIT: Duration = Duration::from_secs(300);
 const DOWN_LIMIT: Duration = Duration::from_secs(120);
 const ASK_LIMIT: Duration = Duration::from_secs(30);
 const HEALTHY_LIMIT: Duration = Duration::from_secs(60);
+/// podman-compose before 1.0.6 does not know about orphans, and refuses what it does not know.
+const DOWN_FLAGS: [&[&str]; 2] =
+    [&["--volumes", "--remove-orphans", "--timeout", "5"], &["--volumes", "--timeout", "5"]];
+const NOWHERE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
 const REDIS_PORT: u16 = 6379;
 const SERVICE_PORT: u16 = 8080;
 
@@ -119,6 +123,13 @@ struct Container {
 }
 
 impl Container {
+    fn published(&self, port: u16) -> anyhow::Result<Option<SocketAddr>> {
+        let asked = capture(self.engine.command().args(["port", &self.id, &format!("{port}/tcp")]), ASK_LIMIT)?;
+        // One that has ended publishes nothing, and its own words say more than that.
+        self.still_runs()?;
+        Ok(published_address(&asked.stdout))
+    }
+
     /// An error with the container's own words once it has ended. Only a clear answer counts.
     fn still_runs(&self) -> anyhow::Result<()> {
         let mut inspect = self.engine.command();
@@ -173,21 +184,22 @@ impl Project {
         Ok(Containers { redis, service })
     }
 
+    /// Starts one service and looks its container up. From there on the engine is asked, and not compose, whose
+    /// `ps`, `port` and `logs` differ from one implementation to the next.
     fn start(&self, service: &'static str, port: u16) -> anyhow::Result<Container> {
         let up = capture_ok(self.compose().args(["up", "-d", service]), UP_LIMIT);
-        up.with_context(|| format!("cannot start the container `{service}`"))?;
-        let ids = capture_ok(self.compose().args(["ps", "-a", "-q", service]), ASK_LIMIT)?.stdout;
-        let id = ids.lines().next().with_context(|| format!("there is no container `{service}`"))?.to_owned();
-        let nowhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        let container = Container { engine: self.engine.clone(), service, id, address: nowhere };
-        Ok(Container { address: self.address_of(&container, port)?, ..container })
-    }
-
-    fn address_of(&self, container: &Container, port: u16) -> anyhow::Result<SocketAddr> {
-        let asked = capture(self.compose().args(["port", container.service, &port.to_string()]), ASK_LIMIT)?;
-        container.still_runs()?;
-        published_address(&asked.stdout)
-            .with_context(|| format!("`{}` publishes no port {port} ({})", container.service, asked.complaint()))
+        let up = up.with_context(|| format!("cannot start the container `{service}`"))?;
+        let mut ps = self.engine.command();
+        ps.args(["ps", "--all", "--quiet", "--no-trunc"]);
+        ps.args(["--filter", &format!("label=com.docker.compose.project={}", self.name)]);
+        ps.args(["--filter", &format!("label=com.docker.compose.service={service}")]);
+        let ids = capture_ok(&mut ps, ASK_LIMIT)?.stdout;
+        let id = ids.lines().next().with_context(|| format!("there is no container `{service}`"))?;
+        let mut container = Container { engine: self.engine.clone(), service, id: id.to_owned(), address: NOWHERE };
+        // podman-compose calls it a success when the engine refused to start what it made.
+        let why = || format!("`{service}` publishes no port {port} ({})", up.complaint());
+        container.address = container.published(port)?.with_context(why)?;
+        Ok(container)
     }
 
     fn compose(&self) -> Command {
@@ -196,16 +208,29 @@ impl Project {
         command
     }
 
-    fn down(&self) -> Command {
+    fn down(&self, flags: &[&str]) -> Command {
         let mut down = self.compose();
-        down.args(["down", "--volumes", "--remove-orphans", "--timeout", "5"]);
+        down.arg("down").args(flags);
         down
+    }
+
+    /// Down with everything that the compose command at hand can be told to remove. None when it worked.
+    fn complaint_of_down(&self) -> Option<String> {
+        let mut complaint = None;
+        for flags in DOWN_FLAGS {
+            complaint = match capture_regardless(&mut self.down(flags), DOWN_LIMIT) {
+                Ok(finished) if finished.succeeded() => return None,
+                Ok(finished) => Some(finished.complaint()),
+                Err(error) => Some(format!("{error:#}")),
+            };
+        }
+        complaint
     }
 
     /// `down` as one types it: the file wants its variables again.
     fn down_line(&self) -> String {
         let variables = self.variables.iter().map(|(name, value)| format!("{name}='{value}' "));
-        variables.collect::<String>() + &process::line_of(&self.down())
+        variables.collect::<String>() + &process::line_of(&self.down(&["--volumes"]))
     }
 
     fn leave(mut self) {
@@ -215,23 +240,15 @@ impl Project {
 
 impl Drop for Project {
     fn drop(&mut self) {
-        if !self.down_when_dropped {
-            return;
+        let complaint = if self.down_when_dropped { self.complaint_of_down() } else { None };
+        if let Some(complaint) = complaint {
+            let (name, line) = (&self.name, self.down_line());
+            say::warn(format!("the containers of {name} may still be there: {complaint}; try: {line}"));
         }
-        let complaint = match capture_regardless(&mut self.down(), DOWN_LIMIT) {
-            Ok(finished) if finished.succeeded() => return,
-            Ok(finished) => finished.complaint(),
-            Err(error) => format!("{error:#}"),
-        };
-        say::warn(format!(
-            "the containers of {} may still be there: {complaint}; try: {}",
-            self.name,
-            self.down_line()
-        ));
     }
 }
 
-/// `0.0.0.0:32768` or `127.0.0.1:32768` as `compose port` prints it, as an address to connect to.
+/// `0.0.0.0:32768` or `127.0.0.1:32768` as `docker port` prints it, as an address to connect to.
 fn published_address(answer: &str) -> Option<SocketAddr> {
     let line = answer.lines().find(|line| !line.trim().is_empty())?;
     let port = line.trim().rsplit(':').next()?.parse().ok().filter(|port| *port != 0)?;

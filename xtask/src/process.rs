@@ -136,6 +136,9 @@ impl Drop for Running {
     }
 }
 
+/// How tools begin the line that matters; `E:` is apt.
+const ERROR_MARKS: [&str; 4] = ["error", "Error", "ERROR", "E: "];
+
 /// What a finished helper command left behind.
 #[derive(Debug)]
 pub(crate) struct Finished {
@@ -149,10 +152,13 @@ impl Finished {
         self.status.success()
     }
 
-    /// The line that says what went wrong: tools put it last, and on stderr where they have something there.
+    /// The line that says what went wrong: the last one that calls itself an error, else the last one there is, and
+    /// on stderr where there is something.
     pub(crate) fn complaint(&self) -> String {
-        let mut lines = self.stdout.lines().chain(self.stderr.lines()).map(str::trim);
-        lines.rfind(|line| !line.is_empty()).map_or_else(|| describe(self.status), str::to_owned)
+        let lines = || self.stdout.lines().chain(self.stderr.lines()).map(str::trim);
+        let error = lines().rfind(|line| ERROR_MARKS.iter().any(|mark| line.starts_with(mark)));
+        let last = error.or_else(|| lines().rfind(|line| !line.is_empty()));
+        last.map_or_else(|| describe(self.status), str::to_owned)
     }
 }
 
@@ -294,6 +300,12 @@ mod tests {
     fn a_failed_command_is_quoted_with_its_last_words() {
         let error = capture_ok(&mut shell("echo first >&2; echo the cause >&2; exit 3"), SOON).unwrap_err();
         assert!(error.to_string().ends_with("the cause"), "{error}");
+    }
+
+    #[test]
+    fn the_line_that_calls_itself_an_error_is_the_complaint() {
+        let finished = capture(&mut shell("echo Error: no such image >&2; echo exit code: 125 >&2"), SOON).unwrap();
+        assert_eq!(finished.complaint(), "Error: no such image");
     }
 
     #[test]
