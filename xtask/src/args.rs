@@ -20,6 +20,11 @@ pub(crate) enum Task {
     /// 4 environment, 130 interrupted.
     Loadtest(LoadtestOptions),
     /// Provide what the tests need (Redis, and where tests ask for it Docker and Chromium), then run every test
+    ///
+    /// Tests learn where things are from the environment: PLIMSOLL_BIN_DIR holds the built programs,
+    /// PLIMSOLL_REDIS_SERVER is a redis-server (also first on PATH under that name), PLIMSOLL_CHROMIUM a browser.
+    /// What a group needs and is not there is installed by apt-get, for root on Debian only; a dockerd started here
+    /// is stopped at the end. What cannot be had is an error.
     Test(TestOptions),
     /// Format, clippy, documentation and house rules, all without a warning
     Ci,
