@@ -1,1 +1,31 @@
-//! stub
+//! Judges a recorded run: were the plan's criteria met, and can the data prove it?
+//!
+//! [`judge`] is a pure function of facts, plan and criteria: no clock, no unseeded random number, so a verdict can be
+//! computed again, byte for byte. It reads facts through `plimsoll_record::summary` and makes a
+//! `plimsoll_record::verdict::Verdict`; it renders nothing and writes nothing.
+//!
+//! A new kind of criterion touches one new file in `families` and one arm of the match there.
+
+mod judge;
+
+mod place;
+mod run;
+
+mod families;
+mod goal;
+
+mod health;
+mod stopped;
+
+mod concerns;
+mod recommendations;
+
+pub mod statistics;
+
+mod rounding;
+mod words;
+
+#[cfg(test)]
+mod testing;
+
+pub use judge::{JudgeError, judge};

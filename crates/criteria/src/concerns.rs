@@ -1,0 +1,179 @@
+//! Things worth knowing that decide nothing by themselves: alerts, holes in the record, steps in memory, errors in
+//! logs.
+
+use std::collections::BTreeMap;
+
+use plimsoll_plan::{Criterion, Function, Metric};
+use plimsoll_record::events::{Event, Level};
+use plimsoll_record::logs::LogFact;
+use plimsoll_record::metric::{self, Source};
+use plimsoll_record::summary::Scope;
+use plimsoll_record::traffic::TrafficFact;
+use plimsoll_record::units::Unit;
+
+use crate::families;
+use crate::place::Place;
+use crate::run::JudgedRun;
+use crate::words;
+
+/// Of each kind this many are listed, the rest is counted.
+const LISTED: usize = 5;
+/// More failures than this without a criterion on errors deserve a word.
+const FAILURES_WORTH_A_WORD: f64 = 0.05;
+
+pub(crate) fn list(run: &JudgedRun<'_>, criteria: &[Criterion]) -> Vec<String> {
+    let mut concerns = capped(events(run), "alerts and events");
+    concerns.extend(capped(notes(run), "notes of loadgen"));
+    concerns.extend(failures(run, criteria));
+    for source in [Source::Redis, Source::Host, Source::Process] {
+        concerns.extend(sampling(run, source));
+    }
+    concerns.extend(counters(run));
+    concerns.extend(capped(memory_steps(run, criteria), "steps"));
+    concerns.extend(logs(run));
+    concerns
+}
+
+fn capped(mut all: Vec<String>, what: &str) -> Vec<String> {
+    let more = all.len().saturating_sub(LISTED);
+    all.truncate(LISTED);
+    all.extend((more > 0).then(|| format!("and {more} more {what}")));
+    all
+}
+
+fn events(run: &JudgedRun<'_>) -> Vec<String> {
+    let facts = run.facts.events.iter().flat_map(|events| &events.facts);
+    let say = |event: &Event| match event {
+        Event::Alert { at_ns, level, message, .. } => {
+            let level = if *level == Level::Critical { "critical" } else { "warning" };
+            Some(format!("{level} at {:.1} s: {message}", at_ns.as_secs_f64()))
+        }
+        Event::Stop { at_ns, reason, .. } => Some(format!("stopped at {:.1} s: {reason}", at_ns.as_secs_f64())),
+        Event::CommandEnded { exit_code: Some(0), .. } | Event::Mark { .. } => None,
+        Event::CommandEnded { exit_code: Some(code), .. } => {
+            Some(format!("the command under watch ended with exit code {code}"))
+        }
+        Event::CommandEnded { exit_code: None, .. } => Some("the command under watch was ended by a signal".to_owned()),
+    };
+    facts.filter_map(say).collect()
+}
+
+fn notes(run: &JudgedRun<'_>) -> Vec<String> {
+    let facts = run.facts.traffic.iter().flat_map(|traffic| &traffic.facts);
+    let say = |fact: &TrafficFact| match fact {
+        TrafficFact::Note { at_ns, text } => Some(format!("loadgen at {:.1} s: {text}", at_ns.as_secs_f64())),
+        _ => None,
+    };
+    facts.filter_map(say).collect()
+}
+
+/// Latency criteria look at answers only: a service that refuses almost everything answers the rest fast.
+fn failures(run: &JudgedRun<'_>, criteria: &[Criterion]) -> Option<String> {
+    let judged = criteria.iter().any(|criterion| criterion.expression.metric == Metric::ErrorRate);
+    let totals = run.facts.totals(&Scope::default());
+    let share = totals.error_rate().filter(|share| *share > FAILURES_WORTH_A_WORD && !judged)?;
+    Some(format!(
+        "{} of all arrivals failed ({}), and no criterion looks at error_rate",
+        Unit::Share.show(share),
+        words::count(totals.ledger.failures())
+    ))
+}
+
+fn sampling(run: &JudgedRun<'_>, source: Source) -> Vec<String> {
+    let Some(series) = run.facts.series(source) else { return Vec::new() };
+    let name = source.prefix();
+    let mut concerns = Vec::new();
+    let mut gaps: BTreeMap<&str, (usize, f64)> = BTreeMap::new();
+    for gap in &series.gaps {
+        gaps.entry(gap.reason.words()).or_insert((0, gap.at_ns.as_secs_f64())).0 += 1;
+    }
+    for (reason, (n, first)) in gaps {
+        concerns.push(format!("{name}: {n} samples are missing ({reason}), the first at {first:.1} s"));
+    }
+    for mark in series.marks.iter().take(LISTED) {
+        let what = families::mark_words(mark.kind);
+        concerns.push(format!("{name} {what} at {:.1} s", mark.at_ns.as_secs_f64()));
+    }
+    if series.partial {
+        concerns.push(format!("{name}: the record breaks off, memwatch died"));
+    }
+    concerns
+}
+
+/// Counters of Redis that should stand still.
+fn counters(run: &JudgedRun<'_>) -> Vec<String> {
+    const WATCHED: [(&str, &str); 3] = [
+        ("redis.oom_errors", "commands were refused by Redis because its memory was full"),
+        ("redis.evicted_keys", "keys were evicted by Redis because its memory was full"),
+        ("redis.rejected_connections", "connections were rejected by Redis because it had too many"),
+    ];
+    let rise = |(name, what): &(&str, &str)| {
+        let stats = run.facts.redis.as_ref()?.stats(metric::Metric::find(name)?, None)?;
+        let rise = stats.last - stats.first;
+        (rise > 0.0).then(|| format!("{} {what}", Unit::Count.show(rise)))
+    };
+    WATCHED.iter().filter_map(rise).collect()
+}
+
+fn memory_steps(run: &JudgedRun<'_>, criteria: &[Criterion]) -> Vec<String> {
+    let mut concerns = Vec::new();
+    for criterion in criteria {
+        let Metric::Series { function: Function::Slope, metric } = &criterion.expression.metric else { continue };
+        let place = Place::of(run, &criterion.scope);
+        if metric.unit != Unit::Bytes || place.missing.is_some() {
+            continue;
+        }
+        for (at, change) in families::steps(run, &place, metric) {
+            let way = if change > 0.0 { "up" } else { "down" };
+            let step = format!("{} stepped {way} by {} at {at:.0} s", metric.name(), Unit::Bytes.show(change.abs()));
+            if !concerns.contains(&step) {
+                concerns.push(step);
+            }
+        }
+    }
+    concerns
+}
+
+fn logs(run: &JudgedRun<'_>) -> Vec<String> {
+    let Some(logs) = &run.facts.logs else { return Vec::new() };
+    let mut concerns = Vec::new();
+    for followed in &logs.header.body.logs {
+        let name = &followed.name;
+        let lines: u64 = logs
+            .facts
+            .iter()
+            .map(|fact| match fact {
+                LogFact::Counts(row) if row.log == *name => row.lines,
+                _ => 0,
+            })
+            .sum();
+        let gap = logs.facts.iter().find_map(|fact| match fact {
+            LogFact::Gap { at_ns, log, reason } if log == name => Some((at_ns.as_secs_f64(), reason)),
+            _ => None,
+        });
+        match gap {
+            Some((at, reason)) => concerns.push(format!("log {name}: {reason} at {at:.1} s")),
+            None if lines == 0 => concerns.push(format!("log {name} had no lines")),
+            None => {}
+        }
+    }
+    concerns.extend(log_errors(run));
+    if logs.is_partial() {
+        concerns.push("logs: the record breaks off, memwatch died".to_owned());
+    }
+    concerns
+}
+
+/// Lines that the built-in patterns found: everything that is not an event the plan asked for.
+fn log_errors(run: &JudgedRun<'_>) -> Vec<String> {
+    let watched = run.plan.watch.as_ref().map_or(&[][..], |watch| &watch.logs);
+    let asked = |log: &str, event: &str| watched.iter().any(|w| w.name == log && w.event.as_deref() == Some(event));
+    let mut found: BTreeMap<(String, String), u64> = BTreeMap::new();
+    for (key, n) in run.facts.log_counts() {
+        if !asked(&key.log, &key.event) {
+            *found.entry((key.log, key.event)).or_default() += n;
+        }
+    }
+    let say = |((log, event), n)| format!("log {log}: {} lines about {event}", words::count(n));
+    found.into_iter().map(say).collect()
+}

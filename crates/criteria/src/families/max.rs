@@ -1,0 +1,46 @@
+//! `max < 2s`: the slowest request. Every request was counted, so there is nothing to estimate: it is compared as it
+//! stands, to the histogram's precision of 0.1 %. It says nothing about requests that were not made.
+
+use std::time::Duration;
+
+use plimsoll_record::ledger::Class;
+
+use crate::goal::{Finding, Goal, Standing};
+use crate::place::Place;
+use crate::run::JudgedRun;
+use crate::words;
+
+pub(super) fn examine(run: &JudgedRun<'_>, place: &Place, goal: &Goal) -> Finding {
+    let totals = run.facts.totals(&place.scope);
+    let response = &totals.served.response;
+    let censored = totals.ledger.censored();
+    let Some(largest) = response.max().map(|nanos| nanos as f64 / 1e9).or((censored > 0).then_some(0.0)) else {
+        return Finding::missing("no request was answered or timed out here, so there is no latency");
+    };
+    let limit = Duration::try_from_secs_f64(goal.limit).unwrap_or_default();
+    let (surely, possibly) = response.at_or_above(limit);
+    let waited_longer = totals.ledger.class(Class::TimedOut) > 0 && timeout(run) >= limit;
+    let (beyond, within) = (surely > 0 || waited_longer, possibly == 0 && censored == 0);
+    let standing = match (beyond, within, goal.wants_less()) {
+        (true, _, true) | (_, true, false) => Standing::Missed,
+        (_, true, true) | (true, _, false) => Standing::Met,
+        _ => Standing::Undecided,
+    };
+    let mut reason = format!("is {}, limit {}", goal.show(largest), goal.show_limit());
+    if censored > 0 {
+        reason += &format!("; {} requests got no answer at all", words::count(censored));
+    }
+    Finding {
+        standing,
+        value: Some(largest),
+        at_least: censored > 0,
+        samples: response.count() + censored,
+        reason,
+        ..Finding::missing("")
+    }
+}
+
+/// How long a request that timed out waited at least.
+fn timeout(run: &JudgedRun<'_>) -> Duration {
+    run.plan.target.as_ref().map_or(Duration::ZERO, |target| target.timeout)
+}

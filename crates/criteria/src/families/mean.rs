@@ -1,0 +1,66 @@
+//! `mean < 100ms`: the mean response time of served requests, with an interval from the spread of the batches.
+//!
+//! A request that timed out has no latency to average, so with one of them the mean is only a lower bound.
+
+use crate::goal::{Finding, Goal, Standing, interval};
+use crate::place::Place;
+use crate::run::JudgedRun;
+use crate::statistics::{CONFIDENCE, Range, Sums, normal_quantile};
+use crate::words;
+
+pub(super) fn examine(run: &JudgedRun<'_>, place: &Place, goal: &Goal) -> Finding {
+    let totals = run.facts.totals(&place.scope);
+    let response = &totals.served.response;
+    let Some(mean) = response.mean().map(|nanos| nanos / 1e9) else {
+        return Finding::missing("no request was answered here, so there is no latency");
+    };
+    let corrected = Sums::mean_range(&batches(run, place));
+    let Some(range) = corrected.or_else(|| naive_range(mean, response.bins())) else {
+        return Finding { samples: 1, value: Some(mean), ..Finding::missing("one request is too few for a mean") };
+    };
+    let censored = totals.ledger.censored();
+    let standing = match goal.compare_range(range) {
+        Standing::Met if censored > 0 && goal.wants_less() => Standing::Undecided,
+        standing => standing,
+    };
+    let mut reason = format!("is {} {}, limit {}", goal.show(mean), goal.show_range(range), goal.show_limit());
+    if censored > 0 {
+        reason += &format!("; {} requests got no answer, so the true mean is higher", words::count(censored));
+    } else if standing == Standing::Undecided {
+        let factor = (range.half_width() / (mean - goal.limit).abs()).powi(2);
+        reason += &format!("; {}", words::how_much_longer(place.seconds(), factor));
+    }
+    reason += &words::low_confidence(corrected.map(|_| 0.0), place.seconds());
+    Finding {
+        standing,
+        value: Some(mean),
+        at_least: censored > 0,
+        interval: Some(interval(range, CONFIDENCE)),
+        samples: response.count(),
+        reason,
+        ..Finding::missing("")
+    }
+}
+
+fn batches(run: &JudgedRun<'_>, place: &Place) -> Vec<Sums> {
+    let batching = place.batching();
+    let mut batches = vec![Sums::default(); batching.count];
+    for row in run.facts.intervals(&place.scope) {
+        let batch = &mut batches[batching.index(row.at_ns)];
+        let count = row.served.response.count();
+        batch.sum += row.served.response.mean().unwrap_or(0.0) / 1e9 * count as f64;
+        batch.count += count;
+    }
+    batches
+}
+
+/// As if requests were independent: `m +- 1.96 s / sqrt(n)`.
+fn naive_range(mean: f64, bins: impl Iterator<Item = (u64, u64)>) -> Option<Range> {
+    let (mut n, mut squares) = (0.0, 0.0);
+    for (nanos, count) in bins {
+        n += count as f64;
+        squares += count as f64 * (nanos as f64 / 1e9 - mean).powi(2);
+    }
+    let half = normal_quantile(f64::midpoint(CONFIDENCE, 1.0)) * (squares / (n - 1.0) / n).sqrt();
+    (n >= 2.0).then_some(Range { low: mean - half, high: mean + half })
+}

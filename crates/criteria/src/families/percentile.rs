@@ -1,0 +1,179 @@
+//! `p99 < 500ms`: is the percentile on the right side of the limit?
+//!
+//! `p_q < T` says that fewer than 1 - q of all requests take T or longer. So those that did are counted, and the
+//! interval of their share is compared with 1 - q. Requests that timed out or never finished took longer than
+//! any limit. The histogram's bin that straddles T is counted both ways: for the share's upper end as slower, for its
+//! lower end as faster.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use plimsoll_record::latency::Histogram;
+use plimsoll_record::summary::Percentile;
+
+use crate::goal::{Finding, Goal, Standing, interval};
+use crate::place::Place;
+use crate::run::JudgedRun;
+use crate::statistics::{CONFIDENCE, Counts, Range, ShareEstimate, estimate_share, samples_to_certify};
+use crate::words;
+
+pub(super) fn examine(run: &JudgedRun<'_>, place: &Place, goal: &Goal, quantile: f64, service: bool) -> Finding {
+    let batches = Batches::collect(run, place, service);
+    let totals = run.facts.totals(&place.scope);
+    let value = if service { totals.service(quantile) } else { totals.response(quantile) };
+    let (Some(value), Some(slower)) = (value, batches.slower_than(goal.limit)) else {
+        return Finding::missing("no request was answered or timed out here, so there is no latency");
+    };
+    let allowed = 1.0 - quantile;
+    let standing = slower.standing(goal, allowed);
+    let range = batches.percentile_range(allowed);
+    Finding {
+        standing,
+        value: Some(value.nanos as f64 / 1e9),
+        at_least: value.at_least,
+        interval: range.map(|range| interval(range, CONFIDENCE)),
+        samples: slower.possibly.total,
+        effective_samples: slower.possibly.effective,
+        reason: reason(place, goal, value, range, slower, allowed, standing),
+        exempt: false,
+    }
+}
+
+fn reason(
+    place: &Place,
+    goal: &Goal,
+    value: Percentile,
+    range: Option<Range>,
+    slower: Slower,
+    allowed: f64,
+    standing: Standing,
+) -> String {
+    let at_least = if value.at_least { "at least " } else { "" };
+    let shown = goal.show(value.nanos as f64 / 1e9);
+    let range = range.map_or_else(String::new, |range| format!(" {}", goal.show_range(range)));
+    let few = slower.possibly;
+    let mut text = format!(
+        "is {at_least}{shown}{range}, limit {}: {} of {} requests took at least as long, {:.3} %, allowed {:.3} %",
+        goal.show_limit(),
+        words::count(few.hits),
+        words::count(few.total),
+        few.share * 100.0,
+        allowed * 100.0,
+    );
+    if standing == Standing::Undecided {
+        text += &format!("; {}", what_would_decide(place.seconds(), few, allowed));
+    }
+    text + &words::low_confidence(few.effective, place.seconds())
+}
+
+/// The interval of a share shrinks with the square root of the time: `T' = T (h / d)^2`, with h the distance from the
+/// share to the interval's end on the limit's side and d the distance to the limit.
+fn what_would_decide(seconds: f64, estimate: ShareEstimate, allowed: f64) -> String {
+    if estimate.hits == 0 {
+        let needed = samples_to_certify(allowed);
+        let factor = needed as f64 / estimate.total as f64;
+        return format!("{} requests without a slow one are needed, {}", words::count(needed), {
+            words::how_much_longer(seconds, factor)
+        });
+    }
+    let distance = (estimate.share - allowed).abs();
+    let below = estimate.share < allowed;
+    let half = if below { estimate.range.high - estimate.share } else { estimate.share - estimate.range.low };
+    words::how_much_longer(seconds, (half / distance).powi(2))
+}
+
+/// How many requests took at least as long as a limit, counted both ways.
+#[derive(Clone, Copy, Debug)]
+struct Slower {
+    surely: ShareEstimate,
+    possibly: ShareEstimate,
+}
+
+impl Slower {
+    fn standing(&self, goal: &Goal, allowed: f64) -> Standing {
+        let few = self.possibly.range.high < allowed;
+        let many = self.surely.range.low > allowed;
+        match (few, many, goal.wants_less()) {
+            (true, _, true) | (_, true, false) => Standing::Met,
+            (_, true, true) | (true, _, false) => Standing::Missed,
+            _ => Standing::Undecided,
+        }
+    }
+}
+
+/// The histograms of consecutive stretches of the window.
+#[derive(Debug)]
+struct Batches(Vec<Batch>);
+
+#[derive(Clone, Debug, Default)]
+struct Batch {
+    histogram: Histogram,
+    /// Requests that timed out or never finished.
+    censored: u64,
+}
+
+impl Batch {
+    fn total(&self) -> u64 {
+        self.histogram.count() + self.censored
+    }
+}
+
+impl Batches {
+    fn collect(run: &JudgedRun<'_>, place: &Place, service: bool) -> Self {
+        let batching = place.batching();
+        let mut batches = vec![Batch::default(); batching.count];
+        for row in run.facts.intervals(&place.scope) {
+            let batch = &mut batches[batching.index(row.at_ns)];
+            batch.histogram.merge(if service { &row.served.service } else { &row.served.response });
+            batch.censored += row.ledger.censored();
+        }
+        Self(batches)
+    }
+
+    fn slower_than(&self, limit_s: f64) -> Option<Slower> {
+        let limit = Duration::try_from_secs_f64(limit_s).unwrap_or_default();
+        let counted: Vec<(u64, u64)> = self.0.iter().map(|batch| batch.histogram.at_or_above(limit)).collect();
+        let estimate = |hits: &dyn Fn(&(u64, u64)) -> u64| {
+            let counts = counted.iter().zip(&self.0);
+            let counts = counts.map(|(n, batch)| Counts { hits: hits(n) + batch.censored, total: batch.total() });
+            estimate_share(&counts.collect::<Vec<_>>())
+        };
+        Some(Slower { surely: estimate(&|n| n.0)?, possibly: estimate(&|n| n.1)? })
+    }
+
+    /// The interval of the percentile itself, in seconds: every limit that these data could not decide, to the
+    /// precision of a bin. `None` when its upper end is unknown: too few requests, or too many timed out.
+    fn percentile_range(&self, allowed: f64) -> Option<Range> {
+        let mut counts: Vec<Counts> =
+            self.0.iter().map(|batch| Counts { hits: batch.censored, total: batch.total() }).collect();
+        let bins = self.bins();
+        let mut high = None;
+        let mut still_met = true;
+        for (top, in_batches) in bins.iter().rev() {
+            let seconds = *top as f64 / 1e9;
+            still_met = still_met && estimate_share(&counts)?.range.high < allowed;
+            if still_met {
+                high = Some(seconds);
+            }
+            for (count, n) in counts.iter_mut().zip(in_batches) {
+                count.hits += n;
+            }
+            if estimate_share(&counts)?.range.low > allowed {
+                return Some(Range { low: seconds, high: high? });
+            }
+        }
+        let lowest = *bins.keys().next()? as f64 / 1e9;
+        Some(Range { low: lowest, high: high? })
+    }
+
+    /// Counts per bin and batch, by the bin's upper end in nanoseconds.
+    fn bins(&self) -> BTreeMap<u64, Vec<u64>> {
+        let mut bins = BTreeMap::new();
+        for (index, batch) in self.0.iter().enumerate() {
+            for (top, n) in batch.histogram.bins() {
+                bins.entry(top).or_insert_with(|| vec![0; self.0.len()])[index] += n;
+            }
+        }
+        bins
+    }
+}

@@ -1,0 +1,275 @@
+//! `slope(redis.used_memory) < 1 MB/min`: does it grow, and how fast?
+//!
+//! The window after a guard is cut at restarts, role changes, loading and flushes; the longest segment is put into
+//! buckets, and a robust slope with a 90 % interval goes through their medians. Met and missed both need the whole
+//! interval on one side of the limit: a series is not stable because growth was not significant.
+
+use std::time::Duration;
+
+use plimsoll_record::metric::Metric;
+use plimsoll_record::series::MarkKind;
+use plimsoll_record::summary::{Series, Window};
+
+use super::coverage::{self, Coverage};
+use super::series::no_samples;
+use crate::goal::{Finding, Goal, Standing, interval};
+use crate::place::Place;
+use crate::run::JudgedRun;
+use crate::statistics::{MIN_POINTS, SLOPE_CONFIDENCE, SlopeEstimate, estimate_slope, median, theil_sen};
+use crate::words;
+
+/// What is skipped at the start of the window, where connections and caches of the new load still fill: a tenth of
+/// it, within these bounds, in seconds.
+const GUARD_S: (f64, f64) = (5.0, 30.0);
+const GUARD_SHARE: f64 = 0.1;
+/// Buckets: at least 8 of at least 5 s where the window allows it, at most 120.
+const SHORTEST_BUCKET_S: f64 = 5.0;
+const WANTED_BUCKETS: f64 = 8.0;
+const MOST_BUCKETS: f64 = 120.0;
+/// In a shorter window, growth must also stand out from the series' own wobble by this factor to be called growth:
+/// half a minute of slow noise looks like a trend.
+const SHORT_WINDOW_S: f64 = 300.0;
+const CLEAR_OF_WOBBLE: f64 = 4.0;
+/// A step counts from this size, in bytes, and this many times the usual scatter.
+const SMALLEST_STEP: f64 = 1e6;
+const STEP_SCATTER: f64 = 5.0;
+
+pub(super) fn examine(run: &JudgedRun<'_>, place: &Place, goal: &Goal, metric: &Metric) -> Finding {
+    let Some(stretch) = Stretch::of(run, place, metric) else { return no_samples(metric) };
+    if let Some(reason) = stretch.coverage.too_little() {
+        return Finding { samples: stretch.samples, ..Finding::missing(reason) };
+    }
+    let Some(estimate) = estimate_slope(&stretch.buckets) else {
+        return Finding { samples: stretch.samples, ..Finding::missing(stretch.too_short()) };
+    };
+    let (standing, doubt) = stretch.standing(goal, &estimate);
+    let mut reason = reason(goal, &estimate, &stretch);
+    if let Some(doubt) = doubt {
+        reason += &format!("; {doubt}");
+    } else if standing == Standing::Undecided {
+        reason += &format!("; {}", what_would_decide(goal, &estimate, &stretch));
+    }
+    let finding = Finding {
+        standing,
+        value: Some(estimate.slope),
+        interval: Some(interval(estimate.range, SLOPE_CONFIDENCE)),
+        samples: stretch.samples,
+        effective_samples: Some(estimate.effective),
+        reason,
+        ..Finding::missing("")
+    };
+    finding.never_met(stretch.coverage.obstacle().or_else(|| stretch.cut_short()))
+}
+
+fn reason(goal: &Goal, estimate: &SlopeEstimate, stretch: &Stretch) -> String {
+    let verb = match estimate.range {
+        range if range.low > 0.0 => "grows",
+        range if range.high < 0.0 => "shrinks",
+        _ => "is level within the noise:",
+    };
+    format!(
+        "{verb} {} {}, limit {}; {} buckets of {:.0} s, {:.1} s to {:.1} s",
+        goal.show(estimate.slope),
+        goal.show_range(estimate.range),
+        goal.show_limit(),
+        estimate.points,
+        stretch.bucket_s,
+        stretch.segment.from.as_secs_f64(),
+        stretch.segment.to.as_secs_f64()
+    )
+}
+
+/// The interval of a slope shrinks with the time to the power of 3/2: `T' = T (h / |b - theta|)^(2/3)`.
+fn what_would_decide(goal: &Goal, estimate: &SlopeEstimate, stretch: &Stretch) -> String {
+    let below = estimate.slope < goal.limit;
+    let range = estimate.range;
+    let half = if below { range.high - estimate.slope } else { estimate.slope - range.low };
+    let distance = (estimate.slope - goal.limit).abs();
+    words::how_much_longer(stretch.segment.seconds(), (half / distance).powf(2.0 / 3.0))
+}
+
+/// The stretch of a series through which a line is laid.
+#[derive(Debug)]
+struct Stretch {
+    /// After the guard.
+    window: Window,
+    /// The longest part of the window without a break.
+    segment: Window,
+    /// (seconds since the segment began, median) per bucket.
+    buckets: Vec<(f64, f64)>,
+    bucket_s: f64,
+    samples: u64,
+    coverage: Coverage,
+}
+
+impl Stretch {
+    /// `None` without a sample.
+    fn of(run: &JudgedRun<'_>, place: &Place, metric: &Metric) -> Option<Self> {
+        let series = run.facts.series(metric.source)?;
+        let window = after_guard(coverage::window(series, place.window)?);
+        let segment = longest_segment(series, window);
+        let values = series.values(metric, Some(segment));
+        let points: Vec<(f64, f64)> =
+            values.iter().map(|(at, value)| (at.since(segment.from) as f64 / 1e9, *value)).collect();
+        let bucket_s = bucket_seconds(segment.seconds(), series.header.every_ns as f64 / 1e9);
+        (!points.is_empty()).then(|| Self {
+            window,
+            segment,
+            buckets: buckets(&points, segment.seconds(), bucket_s),
+            bucket_s,
+            samples: points.len() as u64,
+            coverage: Coverage::of(series, metric, window),
+        })
+    }
+
+    /// The whole and its last half must agree: what grew and settled is not growing, and what began to grow late is
+    /// not stable.
+    fn standing(&self, goal: &Goal, estimate: &SlopeEstimate) -> (Standing, Option<String>) {
+        let last_half = &self.buckets[self.buckets.len() / 2..];
+        let standing = goal.compare_range(estimate.range);
+        let undecided = |doubt: String| (Standing::Undecided, Some(doubt));
+        match standing {
+            Standing::Missed => match theil_sen(last_half) {
+                Some(last) if goal.compare(last) == Standing::Met => {
+                    undecided(format!("but only {} in the last half: it may be settling, run longer", goal.show(last)))
+                }
+                _ if self.is_wobble(estimate) => undecided(format!(
+                    "but in less than {} that is not clear of its own wobble",
+                    words::duration(SHORT_WINDOW_S)
+                )),
+                _ => (standing, None),
+            },
+            Standing::Met => match estimate_slope(last_half) {
+                Some(last) if goal.compare_range(last.range) == Standing::Missed => {
+                    undecided(format!("but {} in the last half: run longer", goal.show(last.slope)))
+                }
+                _ => (standing, None),
+            },
+            Standing::Undecided => (standing, None),
+        }
+    }
+
+    fn is_wobble(&self, estimate: &SlopeEstimate) -> bool {
+        let growth = estimate.slope.abs() * self.segment.seconds();
+        self.segment.seconds() < SHORT_WINDOW_S && growth < CLEAR_OF_WOBBLE * estimate.residual_span
+    }
+
+    fn too_short(&self) -> String {
+        let needed = SHORTEST_BUCKET_S.max(self.bucket_s) * MIN_POINTS as f64;
+        let with_guard = (needed / (1.0 - GUARD_SHARE)).max(needed + GUARD_S.0);
+        format!(
+            "{} buckets of {:.0} s are too few for a slope; the phase must last {} or more without a break",
+            self.buckets.len(),
+            self.bucket_s,
+            words::duration(with_guard.ceil())
+        )
+    }
+
+    /// A flush empties the data set: what is left of the window must still be most of it.
+    fn cut_short(&self) -> Option<String> {
+        (self.segment.seconds() < self.window.seconds() / 2.0).then(|| {
+            format!(
+                "Redis was flushed, and only {:.1} s to {:.1} s could be looked at",
+                self.segment.from.as_secs_f64(),
+                self.segment.to.as_secs_f64()
+            )
+        })
+    }
+}
+
+fn after_guard(window: Window) -> Window {
+    let guard = (window.seconds() * GUARD_SHARE).clamp(GUARD_S.0, GUARD_S.1);
+    let from = window.from.after(Duration::from_secs_f64(guard));
+    Window { from: from.min(window.to), to: window.to }
+}
+
+fn longest_segment(series: &Series, window: Window) -> Window {
+    let cuts = series.marks.iter().filter(|mark| mark.kind != MarkKind::SaveStarted).map(|mark| mark.at_ns);
+    let mut edges: Vec<_> = cuts.filter(|at| window.contains(*at)).chain([window.from, window.to]).collect();
+    edges.sort();
+    let segments = edges.windows(2).map(|pair| Window { from: pair[0], to: pair[1] });
+    // The first of several equally long ones, so that the choice does not depend on anything else.
+    segments.fold(Window { from: window.from, to: window.from }, |longest, segment| {
+        if segment.seconds() > longest.seconds() { segment } else { longest }
+    })
+}
+
+/// 15, 30 or 60 s for windows up to 5, up to 15 and over 15 minutes; shorter in short windows, never shorter than
+/// the sampling interval.
+fn bucket_seconds(window_s: f64, every_s: f64) -> f64 {
+    let usual = match window_s {
+        short if short <= 300.0 => 15.0,
+        medium if medium <= 900.0 => 30.0,
+        _ => 60.0,
+    };
+    f64::min(usual, window_s / WANTED_BUCKETS).max(SHORTEST_BUCKET_S).max(window_s / MOST_BUCKETS).max(every_s)
+}
+
+fn buckets(points: &[(f64, f64)], window_s: f64, bucket_s: f64) -> Vec<(f64, f64)> {
+    let count = (window_s / bucket_s).floor().max(1.0) as usize;
+    let mut filled: Vec<Vec<(f64, f64)>> = vec![Vec::new(); count];
+    for (x, y) in points {
+        filled[((x / bucket_s) as usize).min(count - 1)].push((*x, *y));
+    }
+    let middle = |bucket: Vec<(f64, f64)>| {
+        let x = bucket.iter().map(|(x, _)| x).sum::<f64>() / bucket.len() as f64;
+        Some((x, median(bucket.into_iter().map(|(_, y)| y).collect())?))
+    };
+    filled.into_iter().filter_map(middle).collect()
+}
+
+/// Sudden changes that last: a bucket whose difference to the one before stands out from the usual difference by more
+/// than 5 median absolute deviations and 1 MB, and whose neighbours on either side confirm it. Each as (seconds on
+/// the run's clock, change in bytes).
+pub(crate) fn steps(run: &JudgedRun<'_>, place: &Place, metric: &Metric) -> Vec<(f64, f64)> {
+    let Some(stretch) = Stretch::of(run, place, metric) else { return Vec::new() };
+    let start = stretch.segment.from.as_secs_f64();
+    let found = lasting_steps(&stretch.buckets.iter().map(|(_, y)| *y).collect::<Vec<_>>());
+    found.into_iter().map(|(index, change)| (start + stretch.buckets[index].0, change)).collect()
+}
+
+fn lasting_steps(levels: &[f64]) -> Vec<(usize, f64)> {
+    let changes: Vec<f64> = levels.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    let Some(usual) = median(changes.clone()) else { return Vec::new() };
+    let scatter = median(changes.iter().map(|change| (change - usual).abs()).collect()).unwrap_or(0.0);
+    let threshold = SMALLEST_STEP.max(STEP_SCATTER * scatter);
+    let mut found = Vec::new();
+    for (index, change) in changes.iter().enumerate() {
+        let before = median(levels[index.saturating_sub(2)..=index].to_vec()).unwrap_or(0.0);
+        let after = median(levels[index + 1..levels.len().min(index + 4)].to_vec()).unwrap_or(0.0);
+        if (change - usual).abs() > threshold && (after - before - usual).abs() > threshold {
+            found.push((index + 1, *change));
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_step_that_lasts_is_found_and_a_spike_is_not() {
+        let mut levels: Vec<f64> = (0..20).map(|i| 10e6 + f64::from(i % 3) * 1e4).collect();
+        levels[5] += 4e6;
+        assert_eq!(lasting_steps(&levels), vec![]);
+        levels.iter_mut().skip(12).for_each(|level| *level += 3e6);
+        let found = lasting_steps(&levels);
+        assert_eq!(found.iter().map(|(index, _)| *index).collect::<Vec<_>>(), vec![12], "{found:?}");
+    }
+
+    #[test]
+    fn steady_growth_is_not_a_step() {
+        let levels: Vec<f64> = (0..20).map(|i| f64::from(i) * 5e6).collect();
+        assert_eq!(lasting_steps(&levels), vec![]);
+    }
+
+    #[test]
+    fn buckets_fit_the_window() {
+        assert_eq!(bucket_seconds(40.0, 1.0), 5.0);
+        assert_eq!(bucket_seconds(300.0, 1.0), 15.0);
+        assert_eq!(bucket_seconds(600.0, 1.0), 30.0);
+        assert_eq!(bucket_seconds(86_400.0, 1.0), 720.0);
+        assert_eq!(bucket_seconds(40.0, 10.0), 10.0);
+    }
+}

@@ -1,0 +1,345 @@
+//! The generator's health, judged before anything else: did it offer what the plan says, when it says?
+//!
+//! A generator that was late, stood still or ran out of something measured itself instead of the service. Such a run
+//! cannot pass; and criteria its trouble may have spoilt are not called missed.
+
+use plimsoll_plan::{Criterion, Metric};
+use plimsoll_record::files::EndReason;
+use plimsoll_record::latency::Histogram;
+use plimsoll_record::ledger::{Class, Ledger, Outcome};
+use plimsoll_record::summary::{Scope, Window};
+use plimsoll_record::traffic::{GeneratorInterval, PhaseFact};
+use plimsoll_record::units::Unit;
+use plimsoll_record::verdict::{GeneratorHealth, Judgement};
+
+use crate::goal::{Finding, Standing};
+use crate::place::Place;
+use crate::run::JudgedRun;
+use crate::words;
+
+/// An interval is suspect when more of its requests were late: its 99th percentile of send lag is beyond the limit.
+const MOST_LATE: f64 = 0.01;
+/// Send lag below this share of the service time cannot change a judgement.
+const LAG_THAT_MATTERS: f64 = 0.1;
+/// A worker busier than this has no time left to be punctual.
+const BUSIEST_WORKER: f64 = 0.9;
+/// An interval this many times as long as planned: the generator stood still.
+const FROZEN: f64 = 1.5;
+/// More of the window contaminated than this share and this time, and the run cannot be trusted. A single interval of a
+/// short run is let pass: lag is part of the response time, so it can only make latency criteria stricter.
+const MOST_CONTAMINATED_SHARE: f64 = 0.01;
+const MOST_CONTAMINATED_S: f64 = 1.5;
+/// Fewer arrivals offered than this share of the planned ones, and another load was measured.
+const LEAST_OFFERED: f64 = 0.98;
+
+/// The generator's health, with what is wrong.
+#[derive(Debug)]
+pub(crate) struct Health {
+    troubles: Vec<Trouble>,
+    /// Said when nothing is wrong.
+    fine: String,
+    contaminated: Vec<Window>,
+    offered_share: Option<f64>,
+}
+
+#[derive(Debug)]
+struct Trouble {
+    cause: Cause,
+    words: String,
+}
+
+/// What is wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Cause {
+    NoTraffic,
+    Incomplete,
+    Contaminated,
+    OfferedTooLittle,
+    LocalResource,
+}
+
+impl Health {
+    pub(crate) fn examine(run: &JudgedRun<'_>, criteria: &[Criterion]) -> Self {
+        let mut health =
+            Self { troubles: Vec::new(), fine: String::new(), contaminated: Vec::new(), offered_share: None };
+        if !run.makes_traffic() && run.facts.traffic.is_none() {
+            health.fine = "the plan makes no traffic".to_owned();
+            return health;
+        }
+        if run.facts.totals(&Scope::default()).ledger.scheduled() == 0 {
+            let words = if run.facts.traffic.is_none() {
+                "no traffic was recorded; run `loadgen run PLAN --run-dir DIR` on this run directory"
+            } else {
+                "not one arrival was scheduled; there is nothing to judge"
+            };
+            health.trouble(Cause::NoTraffic, words.to_owned());
+            return health;
+        }
+        let judged = Judged::of(run, criteria);
+        health.check_end(run);
+        health.check_arrivals(&judged);
+        health.check_resources(&judged);
+        health.check_lag(run, &judged);
+        health
+    }
+
+    pub(crate) fn judgement(&self) -> Judgement {
+        if self.troubles.is_empty() { Judgement::Pass } else { Judgement::Inconclusive }
+    }
+
+    pub(crate) fn reason(&self) -> String {
+        if self.troubles.is_empty() {
+            return self.fine.clone();
+        }
+        self.troubles.iter().map(|trouble| trouble.words.as_str()).collect::<Vec<_>>().join("; ")
+    }
+
+    pub(crate) fn into_record(self) -> GeneratorHealth {
+        GeneratorHealth {
+            judgement: self.judgement(),
+            reason: self.reason(),
+            contaminated: self.contaminated.iter().map(|window| (window.from.0, window.to.0)).collect(),
+            offered_share: self.offered_share,
+        }
+    }
+
+    /// A miss that the generator's own trouble may have caused is no miss.
+    pub(crate) fn discount(&self, run: &JudgedRun<'_>, place: &Place, metric: &Metric, mut found: Finding) -> Finding {
+        let unfinished = || run.facts.totals(&place.scope).ledger.count(Outcome::Unfinished) > 0;
+        let blamed = self.troubles.iter().find(|trouble| distorts(trouble.cause, metric, &unfinished));
+        if let (Standing::Missed, Some(trouble)) = (found.standing, blamed) {
+            found.standing = Standing::Undecided;
+            found.reason = format!("{}; not called a miss, because {}", found.reason, trouble.words);
+        }
+        found
+    }
+
+    fn trouble(&mut self, cause: Cause, words: String) {
+        self.troubles.push(Trouble { cause, words });
+    }
+
+    fn check_end(&mut self, run: &JudgedRun<'_>) {
+        let Some(traffic) = &run.facts.traffic else { return };
+        let last = run.facts.run_window().map_or(0.0, |window| window.to.as_secs_f64());
+        let how = match traffic.end.as_ref().map(|end| end.reason) {
+            Some(EndReason::Completed) => return,
+            None => "traffic.jsonl is partial, loadgen died",
+            Some(EndReason::Interrupted) => "the run was interrupted",
+            Some(EndReason::Stopped) => "the run was stopped",
+            Some(EndReason::Failed) => "loadgen failed",
+        };
+        let planned = traffic.header.body.phases.iter().filter_map(|phase| phase.end_ns).max();
+        let of = planned.map_or_else(String::new, |end| format!(" of {:.1} s", end.as_secs_f64()));
+        self.trouble(Cause::Incomplete, format!("{how}: {last:.1} s{of} were recorded; run it again to the end"));
+    }
+
+    fn check_arrivals(&mut self, judged: &Judged) {
+        let Some(planned) = judged.planned.filter(|planned| *planned > 0) else { return };
+        let ledger = &judged.planned_ledger;
+        let never_sent = ledger.class(Class::Dropped) + ledger.class(Class::Unfinished);
+        let offered = ledger.scheduled().saturating_sub(never_sent);
+        let share = offered as f64 / planned as f64;
+        self.offered_share = Some(share);
+        if share < LEAST_OFFERED {
+            let words = format!(
+                "only {} of {} planned arrivals were offered ({}); lower the rate, or raise `connections` under [target] if arrivals waited for one",
+                words::count(offered),
+                words::count(planned),
+                Unit::Share.show(share)
+            );
+            self.trouble(Cause::OfferedTooLittle, words);
+        }
+    }
+
+    fn check_resources(&mut self, judged: &Judged) {
+        let failed = judged.ledger.count(Outcome::LocalResource);
+        if failed > 0 {
+            let words = format!(
+                "loadgen ran out of ports or file descriptors for {} requests; raise `ulimit -n` or widen net.ipv4.ip_local_port_range",
+                words::count(failed)
+            );
+            self.trouble(Cause::LocalResource, words);
+        }
+    }
+
+    fn check_lag(&mut self, run: &JudgedRun<'_>, judged: &Judged) {
+        let Some(traffic) = &run.facts.traffic else { return };
+        let limits = LagLimits::of(traffic.header.body.max_send_lag_ns, traffic.header.body.every_ns, &judged.service);
+        let mut worst = Worst::default();
+        for row in run.facts.generator() {
+            let span = contaminated_span(row);
+            if limits.exceeded_by(row) && overlap(span, judged.window).is_some() {
+                self.contaminated.extend(overlap(span, judged.window));
+                worst.see(row, &limits);
+            }
+        }
+        self.contaminated = merged(std::mem::take(&mut self.contaminated));
+        let seconds: f64 = self.contaminated.iter().map(Window::seconds).sum();
+        if seconds > MOST_CONTAMINATED_SHARE * judged.window.seconds() && seconds > MOST_CONTAMINATED_S {
+            let words = format!("contaminated: {}: {}", spans(&self.contaminated), worst.words());
+            self.trouble(Cause::Contaminated, words);
+        }
+        self.fine = self.fine_words(judged, seconds);
+    }
+
+    fn fine_words(&self, judged: &Judged, contaminated_s: f64) -> String {
+        let sent = words::count(judged.ledger.scheduled());
+        let planned = judged.planned.map_or_else(String::new, |n| format!(" of {} planned", words::count(n)));
+        let late = if contaminated_s > 0.0 {
+            format!("; late for {}, too little to matter", words::duration(contaminated_s))
+        } else {
+            ", none of them late".to_owned()
+        };
+        format!("offered {sent}{planned} arrivals{late}")
+    }
+}
+
+/// Which metrics a trouble may have spoilt.
+fn distorts(cause: Cause, metric: &Metric, unfinished: &dyn Fn() -> bool) -> bool {
+    let latency = matches!(metric, Metric::Percentile { .. } | Metric::Mean | Metric::Max);
+    let rate = matches!(metric, Metric::Throughput | Metric::Count);
+    let share = matches!(metric, Metric::ErrorRate | Metric::LimitedShare);
+    match cause {
+        Cause::NoTraffic => latency || rate || share,
+        Cause::Incomplete => rate || (latency || share) && unfinished(),
+        Cause::Contaminated => latency || rate,
+        Cause::OfferedTooLittle => rate,
+        Cause::LocalResource => rate || share,
+    }
+}
+
+/// What the criteria look at, all together: their phases, or the whole run.
+#[derive(Debug, Default)]
+struct Judged {
+    window: Window,
+    ledger: Ledger,
+    service: Histogram,
+    /// Of phases that came to their end and whose arrivals the plan fixes: planned, and what became of them.
+    planned: Option<u64>,
+    planned_ledger: Ledger,
+}
+
+impl Judged {
+    fn of(run: &JudgedRun<'_>, criteria: &[Criterion]) -> Self {
+        let phases = run.facts.traffic.as_ref().map_or(&[][..], |traffic| &traffic.header.body.phases);
+        let whole_run = criteria.is_empty() || criteria.iter().any(|criterion| criterion.scope.phase.is_none());
+        let named = |name: &str| criteria.iter().any(|criterion| criterion.scope.phase.as_deref() == Some(name));
+        let mut judged = Self::default();
+        let mut hull: Option<Window> = None;
+        for ((index, phase), window) in (0..).zip(phases).zip(run.facts.phase_windows()) {
+            if whole_run || named(&phase.name) {
+                let from = hull.map_or(window.from, |hull| hull.from.min(window.from));
+                let to = hull.map_or(window.to, |hull| hull.to.max(window.to));
+                hull = Some(Window { from, to });
+                judged.add(run, index, phase, window);
+            }
+        }
+        judged.window = hull.filter(|_| !whole_run).or(run.facts.run_window()).unwrap_or_default();
+        judged
+    }
+
+    fn add(&mut self, run: &JudgedRun<'_>, index: u32, phase: &PhaseFact, window: Window) {
+        let totals = run.facts.totals(&Scope { phase: Some(index), ..Scope::default() });
+        self.ledger.merge(&totals.ledger);
+        self.service.merge(&totals.served.service);
+        let came_to_its_end = phase.end_ns.is_none_or(|end| window.to >= end);
+        if let (Some(planned), true) = (phase.planned_arrivals, came_to_its_end) {
+            self.planned = Some(self.planned.unwrap_or(0) + planned);
+            self.planned_ledger.merge(&totals.ledger);
+        }
+    }
+}
+
+/// What makes an interval suspect.
+#[derive(Clone, Copy, Debug)]
+struct LagLimits {
+    header_ns: u64,
+    service_ns: u64,
+    every_ns: u64,
+}
+
+impl LagLimits {
+    fn of(header_ns: u64, every_ns: u64, service: &Histogram) -> Self {
+        let median = service.quantile(0.5).unwrap_or(0);
+        Self { header_ns, service_ns: (median as f64 * LAG_THAT_MATTERS) as u64, every_ns }
+    }
+
+    fn exceeded_by(&self, row: &GeneratorInterval) -> bool {
+        // The row counts late requests by the header's limit. Where the service is so slow that more lag does no harm,
+        // only the percentile can be compared.
+        let late = if self.service_ns > self.header_ns {
+            row.send_lag_p99_ns > self.service_ns
+        } else {
+            row.sent_late as f64 > MOST_LATE * row.sent as f64
+        };
+        late || row.busiest_worker > BUSIEST_WORKER || self.is_frozen(row)
+    }
+
+    fn is_frozen(&self, row: &GeneratorInterval) -> bool {
+        row.len_ns as f64 > FROZEN * self.every_ns as f64
+    }
+}
+
+/// The worst of the contaminated intervals, for the reason.
+#[derive(Debug, Default)]
+struct Worst {
+    lag_ns: u64,
+    worker: f64,
+    frozen: bool,
+}
+
+impl Worst {
+    fn see(&mut self, row: &GeneratorInterval, limits: &LagLimits) {
+        self.lag_ns = self.lag_ns.max(row.send_lag_max_ns);
+        self.worker = self.worker.max(row.busiest_worker);
+        self.frozen |= limits.is_frozen(row);
+    }
+
+    fn words(&self) -> String {
+        let lag =
+            format!("sent up to {} late although a connection was free", Unit::Seconds.show(self.lag_ns as f64 / 1e9));
+        if self.frozen {
+            format!("loadgen stood still (suspended or starved of CPU), {lag}; run it on a machine that is not busy")
+        } else if self.worker > BUSIEST_WORKER {
+            let share = Unit::Share.show(self.worker);
+            format!("a worker used {share} of its core, {lag}; lower the rate or give loadgen more cores")
+        } else {
+            format!("{lag}; run loadgen on a machine of its own, or lower the rate")
+        }
+    }
+}
+
+/// Requests of this row were meant to be sent as early as its largest lag before it began.
+fn contaminated_span(row: &GeneratorInterval) -> Window {
+    let from = row.at_ns.0.saturating_sub_unsigned(row.send_lag_max_ns);
+    let to = row.at_ns.0.saturating_add_unsigned(row.len_ns);
+    Window { from: plimsoll_record::Offset(from), to: plimsoll_record::Offset(to) }
+}
+
+fn overlap(span: Window, window: Window) -> Option<Window> {
+    let both = Window { from: span.from.max(window.from), to: span.to.min(window.to) };
+    (both.from < both.to).then_some(both)
+}
+
+fn merged(mut spans: Vec<Window>) -> Vec<Window> {
+    spans.sort_by_key(|span| (span.from, span.to));
+    let mut merged: Vec<Window> = Vec::new();
+    for span in spans {
+        match merged.last_mut() {
+            Some(last) if span.from <= last.to => last.to = last.to.max(span.to),
+            _ => merged.push(span),
+        }
+    }
+    merged
+}
+
+fn spans(windows: &[Window]) -> String {
+    const SHOWN: usize = 5;
+    let shown = windows.iter().take(SHOWN);
+    let text = shown.map(|window| format!("{:.1}-{:.1} s", window.from.as_secs_f64(), window.to.as_secs_f64()));
+    let text = text.collect::<Vec<_>>().join(", ");
+    match windows.len().saturating_sub(SHOWN) {
+        0 => text,
+        more => format!("{text} and {more} more"),
+    }
+}
