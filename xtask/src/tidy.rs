@@ -5,6 +5,7 @@ mod markdown;
 mod rust_rules;
 mod rust_text;
 
+use std::collections::HashSet;
 use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -15,20 +16,67 @@ use crate::outcome::{FAIL, PASS};
 use crate::say;
 use crate::workspace::Workspace;
 
+use self::rust_rules::Role;
+
 /// Not ours, or made by us: build output, runs, the history, and records and snapshots kept as they were written.
 const SKIPPED_DIRS: [&str; 4] = ["target", "runs", ".git", "snapshots"];
 const TEXT_EXTENSIONS: [&str; 6] = ["rs", "toml", "md", "yaml", "yml", "sh"];
 
 pub(crate) fn run(workspace: &Workspace) -> anyhow::Result<u8> {
-    let files = files_below(workspace.root())?;
-    let mut violations = Vec::new();
-    for file in &files {
-        violations.extend(check(workspace.root(), file)?);
-    }
-    violations.sort();
+    let sources = sources_below(workspace.root())?;
+    let violations = check_all(&sources);
     violations.iter().for_each(|violation| say::result(violation.to_string()));
-    say::step(format!("tidy: {} files, {} violations", files.len(), violations.len()));
+    say::step(format!("tidy: {} files, {} violations", sources.len(), violations.len()));
     Ok(if violations.is_empty() { PASS } else { FAIL })
+}
+
+/// A file and what is in it.
+#[derive(Debug)]
+struct Source {
+    path: PathBuf,
+    /// The path as it is shown and judged: from the root of the workspace.
+    relative: PathBuf,
+    text: String,
+}
+
+fn sources_below(root: &Path) -> anyhow::Result<Vec<Source>> {
+    let read = |path: PathBuf| {
+        let text = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        Ok(Source { relative: path.strip_prefix(root).unwrap_or(&path).to_owned(), path, text })
+    };
+    files_below(root)?.into_iter().map(read).collect()
+}
+
+fn check_all(sources: &[Source]) -> Vec<Violation> {
+    let rust = sources.iter().filter(|source| source.extension() == Some("rs"));
+    let for_tests: HashSet<PathBuf> = rust.flat_map(|s| rust_rules::test_modules(&s.relative, &s.text)).collect();
+    let mut violations: Vec<Violation> = sources.iter().flat_map(|source| source.check(&for_tests)).collect();
+    violations.sort();
+    violations
+}
+
+impl Source {
+    fn extension(&self) -> Option<&str> {
+        self.path.extension()?.to_str()
+    }
+
+    fn check(&self, for_tests: &HashSet<PathBuf>) -> Vec<Violation> {
+        let mut findings = trailing_whitespace(&self.text);
+        match self.extension() {
+            Some("rs") => findings.extend(rust_rules::check(self.role(for_tests), &self.text)),
+            Some("md") => findings.extend(markdown::check(&self.path, &self.text)),
+            Some("toml") if self.path.ends_with("Cargo.toml") => findings.extend(manifests::check(&self.text)),
+            _ => {}
+        }
+        let file = || self.relative.clone();
+        let violation = |Finding { line, rule, detail }| Violation { file: file(), line, rule, detail };
+        findings.into_iter().map(violation).collect()
+    }
+
+    fn role(&self, for_tests: &HashSet<PathBuf>) -> Role {
+        let is_test = for_tests.contains(&self.relative) || rust_rules::is_in_tests(&self.relative);
+        if is_test { Role::Test } else { Role::Product }
+    }
 }
 
 /// One rule broken in one place.
@@ -58,22 +106,6 @@ impl Finding {
     fn new(line: usize, rule: &'static str, detail: impl Into<String>) -> Finding {
         Finding { line, rule, detail: detail.into() }
     }
-}
-
-fn check(root: &Path, file: &Path) -> anyhow::Result<Vec<Violation>> {
-    let text = fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
-    let relative = file.strip_prefix(root).unwrap_or(file);
-    let mut findings = trailing_whitespace(&text);
-    match file.extension().and_then(|extension| extension.to_str()) {
-        Some("rs") => findings.extend(rust_rules::check(relative, &text)),
-        Some("md") => findings.extend(markdown::check(file, &text)),
-        Some("toml") if file.file_name().is_some_and(|name| name == "Cargo.toml") => {
-            findings.extend(manifests::check(&text));
-        }
-        _ => {}
-    }
-    let violation = |Finding { line, rule, detail }| Violation { file: relative.to_owned(), line, rule, detail };
-    Ok(findings.into_iter().map(violation).collect())
 }
 
 fn trailing_whitespace(text: &str) -> Vec<Finding> {
@@ -111,6 +143,10 @@ fn is_text(file: &Path) -> bool {
 mod tests {
     use super::*;
 
+    fn source(path: &str, text: &str) -> Source {
+        Source { path: path.into(), relative: path.into(), text: text.to_owned() }
+    }
+
     #[test]
     fn trailing_whitespace_is_found_by_line() {
         let lines: Vec<usize> = trailing_whitespace("a\nb \n\nc\t").iter().map(|finding| finding.line).collect();
@@ -119,12 +155,18 @@ mod tests {
 
     #[test]
     fn a_violation_reads_as_file_line_rule() {
-        let dir = tempfile::tempdir().unwrap();
-        let file = dir.path().join("a.rs");
-        fs::write(&file, "//! a\n\nfn f() { g().unwrap(); }\n").unwrap();
-        let violations = check(dir.path(), &file).unwrap();
+        let violations = check_all(&[source("src/a.rs", "//! a\n\nfn f() { g().unwrap(); }\n")]);
         assert_eq!(violations.len(), 1);
-        assert!(violations[0].to_string().starts_with("a.rs:3: no bare unwrap"), "{}", violations[0]);
+        assert!(violations[0].to_string().starts_with("src/a.rs:3: no bare unwrap"), "{}", violations[0]);
+    }
+
+    #[test]
+    fn a_file_that_is_declared_for_tests_is_judged_as_one() {
+        let fixtures = || source("src/fixtures.rs", "//! a\n\nfn f() { g().unwrap(); }\n");
+        let declared = source("src/lib.rs", "//! a\n#[cfg(test)]\nmod fixtures;\n");
+        assert_eq!(check_all(&[declared, fixtures()]), []);
+        let plain = source("src/lib.rs", "//! a\nmod fixtures;\n");
+        assert_eq!(check_all(&[plain, fixtures()]).len(), 1);
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! The rules about Rust files: how long, how they open, what they do not say. Tests are judged more mildly: those in
-//! `tests` directories, and everything after a `#[cfg(test)]` that stands at the start of a line.
+//! `tests` directories, modules that are declared under `#[cfg(test)]`, and everything after a `#[cfg(test)]` that
+//! stands at the start of a line before more than a declaration.
 
-use std::path::{Component, Path};
+use std::path::{Component, Path, PathBuf};
 
 use super::Finding;
 use super::rust_text::{self, Split};
@@ -10,10 +11,17 @@ const FILE_LINES_MAX: usize = 500;
 const FUNCTION_LINES_MAX: usize = 70;
 const TEST_MARK: &str = "#[cfg(test)]";
 
-pub(super) fn check(file: &Path, text: &str) -> Vec<Finding> {
+/// Whether a whole file is there for tests only.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Role {
+    Product,
+    Test,
+}
+
+pub(super) fn check(role: Role, text: &str) -> Vec<Finding> {
     let split = rust_text::split(text);
     let code: Vec<&str> = split.code.lines().collect();
-    let own = if is_test_file(file) { 0 } else { lines_before_tests(&code) };
+    let own = if role == Role::Test { 0 } else { lines_before_tests(&code) };
     let mut findings = Vec::new();
     findings.extend(opens_with_purpose(text));
     findings.extend(file_length(own));
@@ -23,13 +31,39 @@ pub(super) fn check(file: &Path, text: &str) -> Vec<Finding> {
     findings
 }
 
-fn is_test_file(file: &Path) -> bool {
-    let in_tests = file.components().any(|part| part == Component::Normal("tests".as_ref()));
-    in_tests || file.file_stem().is_some_and(|stem| stem == "tests")
+/// Whether a path is in a `tests` directory.
+pub(super) fn is_in_tests(file: &Path) -> bool {
+    file.components().any(|part| part == Component::Normal("tests".as_ref()))
 }
 
+/// The files of the modules that this file declares for tests only.
+pub(super) fn test_modules(file: &Path, text: &str) -> Vec<PathBuf> {
+    let split = rust_text::split(text);
+    let code: Vec<&str> = split.code.lines().collect();
+    let declared =
+        code.windows(2).filter(|pair| pair[0].trim() == TEST_MARK).filter_map(|pair| declared_module(pair[1]));
+    declared.flat_map(|name| module_files(file, name)).collect()
+}
+
+/// The name in `mod name;`, `pub mod name;`.
+fn declared_module(line: &str) -> Option<&str> {
+    let mut words = line.trim().strip_suffix(';')?.split_whitespace().rev();
+    let name = words.next()?;
+    (words.next() == Some("mod")).then_some(name)
+}
+
+/// Both places where the compiler looks for a module.
+fn module_files(file: &Path, name: &str) -> [PathBuf; 2] {
+    let is_root = file.file_stem().is_some_and(|stem| ["lib", "main", "mod"].iter().any(|root| stem == *root));
+    let dir = if is_root { file.parent().map(Path::to_owned).unwrap_or_default() } else { file.with_extension("") };
+    [dir.join(name).with_extension("rs"), dir.join(name).join("mod.rs")]
+}
+
+/// Tests come last: all lines before the mark, unless it stands before a mere declaration.
 fn lines_before_tests(code: &[&str]) -> usize {
-    code.iter().position(|line| line.starts_with(TEST_MARK)).unwrap_or(code.len())
+    let next_is_body = |at: usize| code.get(at + 1).is_some_and(|next| !next.trim_end().ends_with(';'));
+    let mark = (0..code.len()).find(|at| code[*at].starts_with(TEST_MARK) && next_is_body(*at));
+    mark.unwrap_or(code.len())
 }
 
 fn opens_with_purpose(text: &str) -> Option<Finding> {
@@ -105,8 +139,12 @@ fn body_lines(code: &[&str]) -> Option<usize> {
 mod tests {
     use super::*;
 
-    fn rules(file: &str, text: &str) -> Vec<(usize, &'static str)> {
-        check(Path::new(file), text).iter().map(|finding| (finding.line, finding.rule)).collect()
+    fn rules(text: &str) -> Vec<(usize, &'static str)> {
+        rules_as(Role::Product, text)
+    }
+
+    fn rules_as(role: Role, text: &str) -> Vec<(usize, &'static str)> {
+        check(role, text).iter().map(|finding| (finding.line, finding.rule)).collect()
     }
 
     fn function_of(lines: usize) -> String {
@@ -115,52 +153,72 @@ mod tests {
 
     #[test]
     fn a_tidy_file_has_no_findings() {
-        assert_eq!(rules("src/a.rs", "//! For a.\n\nfn a() {}\n"), []);
+        assert_eq!(rules("//! For a.\n\nfn a() {}\n"), []);
     }
 
     #[test]
     fn a_file_has_to_say_what_it_is_for() {
-        assert_eq!(rules("src/a.rs", "fn a() {}\n"), [(1, "every file opens with `//!`")]);
+        assert_eq!(rules("fn a() {}\n"), [(1, "every file opens with `//!`")]);
     }
 
     #[test]
     fn an_unwrap_counts_only_in_code_outside_tests() {
         let text = "//! x\n// .unwrap()\nconst A: &str = \".unwrap()\";\nfn a() { b().unwrap() }\n";
-        assert_eq!(rules("src/a.rs", text), [(4, "no bare unwrap")]);
-        assert_eq!(rules("tests/a.rs", text), []);
-        assert_eq!(rules("src/a.rs", "//! x\n#[cfg(test)]\nmod t { fn a() { b().unwrap() } }\n"), []);
+        assert_eq!(rules(text), [(4, "no bare unwrap")]);
+        assert_eq!(rules_as(Role::Test, text), []);
+        assert_eq!(rules("//! x\n#[cfg(test)]\nmod t { fn a() { b().unwrap() } }\n"), []);
     }
 
     #[test]
     fn a_function_may_have_seventy_lines_and_no_more() {
-        assert_eq!(rules("src/a.rs", &function_of(70)), []);
-        assert_eq!(rules("src/a.rs", &function_of(71)), [(3, "functions up to 70 lines")]);
+        assert_eq!(rules(&function_of(70)), []);
+        assert_eq!(rules(&function_of(71)), [(3, "functions up to 70 lines")]);
     }
 
     #[test]
     fn braces_in_texts_do_not_count() {
         let text = format!("//! x\nfn a() {{ b(\"{{\", '{{'); }}\n{}", "const A: u8 = 1;\n".repeat(80));
-        assert_eq!(rules("src/a.rs", &text), []);
+        assert_eq!(rules(&text), []);
     }
 
     #[test]
     fn a_declaration_without_body_has_no_length() {
         let text = format!("//! x\ntrait T {{\n    fn a(&self) -> u8;\n}}\n{}", "const A: u8 = 1;\n".repeat(80));
-        assert_eq!(rules("src/a.rs", &text), []);
+        assert_eq!(rules(&text), []);
     }
 
     #[test]
     fn a_file_is_measured_without_its_tests() {
         let code = format!("//! x\n{}", "const A: u8 = 1;\n".repeat(499));
-        let tests = format!("#[cfg(test)]\n{}", "const B: u8 = 1;\n".repeat(300));
-        assert_eq!(rules("src/a.rs", &(code.clone() + &tests)), []);
-        assert_eq!(rules("src/a.rs", &(code + "const C: u8 = 1;\n")), [(501, "files up to 500 lines")]);
+        let tests = format!("#[cfg(test)]\nmod tests {{\n{}}}\n", "const B: u8 = 1;\n".repeat(300));
+        assert_eq!(rules(&(code.clone() + &tests)), []);
+        assert_eq!(rules(&(code + "const C: u8 = 1;\n")), [(501, "files up to 500 lines")]);
+    }
+
+    #[test]
+    fn a_module_declared_for_tests_does_not_end_the_file() {
+        let text = "//! x\n#[cfg(test)]\nmod fixtures;\nfn a() { b().unwrap() }\n";
+        assert_eq!(rules(text), [(4, "no bare unwrap")]);
+    }
+
+    #[test]
+    fn modules_declared_for_tests_are_known_by_file() {
+        let text = "mod a;\n#[cfg(test)]\nmod fixtures;\n#[cfg(test)]\nmod tests {\n}\n";
+        let expected = [PathBuf::from("src/fixtures.rs"), PathBuf::from("src/fixtures/mod.rs")];
+        assert_eq!(test_modules(Path::new("src/lib.rs"), text), expected);
+        assert_eq!(test_modules(Path::new("src/plan.rs"), text)[0], Path::new("src/plan/fixtures.rs"));
+    }
+
+    #[test]
+    fn a_tests_directory_is_known_by_its_name() {
+        assert!(is_in_tests(Path::new("crates/a/tests/b.rs")));
+        assert!(!is_in_tests(Path::new("crates/a/src/tests_of_b.rs")));
     }
 
     #[test]
     fn postponed_work_is_found_in_comments_only() {
         let mark = ["TO", "DO"].concat();
         let text = format!("//! x\n// {mark}: later\nconst A: &str = \"{mark}\";\n");
-        assert_eq!(rules("src/a.rs", &text), [(2, "no postponed work in comments")]);
+        assert_eq!(rules(&text), [(2, "no postponed work in comments")]);
     }
 }
