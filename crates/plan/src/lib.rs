@@ -9,10 +9,24 @@ pub mod model;
 pub mod template;
 pub mod watch;
 
+mod diagnostics;
+mod expression;
+mod interpolate;
+mod overrides;
+mod quantities;
+mod reader;
+mod resolve;
+mod tree;
+mod words;
+mod write;
+
 pub use criteria::{Comparison, Criterion, Expression, Function, Metric, Scope};
+pub use diagnostics::{Problems, SourceText};
 pub use model::{
     Arrivals, Expect, Flow, Generator, HealthCheck, Limit, Limiter, Load, Method, Phase, Plan, Rate, RateShape,
     RequestLogging, Step, Target, ThinkTime, Users, WindowKind,
 };
+pub use overrides::{Override, OverrideError};
+pub use resolve::{parse, parse_criteria, parse_recorded};
 pub use template::{Part, Secret, Template, UserPattern};
-pub use watch::{Alert, LogWatch, ProcessWatch, RedisSource, Watch};
+pub use watch::{Alert, LOG_EVENTS, LogEvent, LogWatch, ProcessWatch, RedisSource, Watch};

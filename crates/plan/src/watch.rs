@@ -71,3 +71,30 @@ pub struct Alert {
     /// Whether `memwatch exec` stops its command.
     pub stop: bool,
 }
+
+/// Something every followed log is searched for, whatever the plan says. The sampler holds the patterns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LogEvent {
+    /// The word criteria use: `oom` in `log.errors.oom`.
+    pub word: &'static str,
+    /// What it finds, in one line.
+    pub help: &'static str,
+}
+
+const fn event(word: &'static str, help: &'static str) -> LogEvent {
+    LogEvent { word, help }
+}
+
+/// Everything that every followed log is searched for.
+pub const LOG_EVENTS: &[LogEvent] = &[
+    event("oom", "out of memory: writes refused by Redis, processes killed"),
+    event("connection_refused", "connections refused"),
+    event("timeout", "something took too long"),
+    event("misconf", "Redis refuses writes because it cannot save"),
+    event("readonly", "a write reached a read-only replica"),
+    event("noauth", "wrong or missing credentials"),
+    event("max_clients", "too many connections"),
+    event("pool_exhausted", "a connection pool ran dry"),
+    event("memory", "errors about memory"),
+    event("redis", "errors about Redis"),
+];

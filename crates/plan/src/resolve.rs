@@ -1,0 +1,177 @@
+//! From TOML to a [`Plan`]: the entry points, and what concerns the plan as a whole.
+//!
+//! A new table gets a file of its own below, one field here, and its lines in the writer.
+
+mod criteria;
+mod flows;
+mod headers;
+mod limiter;
+mod needs;
+mod phases;
+mod target;
+mod templates;
+mod watch;
+
+use std::cell::RefCell;
+
+use crate::criteria::Criterion;
+use crate::diagnostics::{Origin, Problem, Problems, SourceText};
+use crate::model::Plan;
+use crate::overrides::{self, Override};
+use crate::reader::{Context, Field, Reader};
+use crate::tree::{self, Table};
+
+/// Reads a plan: overrides are applied, variables looked up, defaults filled in, and everything is checked.
+///
+/// # Errors
+/// Every problem of the plan, at once.
+///
+/// # Example
+/// ```
+/// use plimsoll_plan::{Override, SourceText, parse};
+///
+/// let text = r#"
+///     name = "tiny"
+///     target = { url = "${TARGET_URL:-http://127.0.0.1:8080}" }
+///     phases = [{ name = "steady", duration = "10s", rate = "5/s" }]
+///     flows.home.steps = [{ name = "home", get = "/" }]
+/// "#;
+/// let source = SourceText { name: "tiny.toml".to_owned(), text: text.to_owned() };
+/// let overrides = [Override::parse("phases.steady.duration=20s")?];
+/// let plan = parse(&source, &overrides, &|_| None)?;
+/// assert_eq!(plan.phases[0].duration, Some(std::time::Duration::from_secs(20)));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn parse(
+    source: &SourceText,
+    overrides: &[Override],
+    environment: &dyn Fn(&str) -> Option<String>,
+) -> Result<Plan, Problems> {
+    read(source, environment, false, |root, context| {
+        overrides::apply(root, overrides).into_iter().for_each(|problem| context.report(problem));
+        let reader = Reader::new(root, &Origin::Document, context, "the plan");
+        let plan = plan(&reader);
+        reader.finish();
+        plan
+    })
+}
+
+/// Reads the resolved plan of a run directory. It refers to secrets only by name: their values read `***`.
+///
+/// # Errors
+/// Every problem of the plan, at once; there is none in what [`Plan::to_toml`] writes.
+pub fn parse_recorded(text: &str) -> Result<Plan, Problems> {
+    let source = SourceText { name: "plan.toml".to_owned(), text: text.to_owned() };
+    read(&source, &|_| Some("***".to_owned()), true, |root, context| {
+        let reader = Reader::new(root, &Origin::Document, context, "the plan");
+        let plan = plan(&reader);
+        reader.finish();
+        plan
+    })
+}
+
+/// Reads a file that has only `[criteria]`, to judge a run of `plan` by them. The environment is not consulted: what
+/// a run is judged by stands in the file.
+///
+/// # Errors
+/// Every problem of the file, at once.
+pub fn parse_criteria(source: &SourceText, plan: &Plan) -> Result<Vec<Criterion>, Problems> {
+    read(source, &|_| None, false, |root, context| {
+        let reader = Reader::new(root, &Origin::Document, context, "the file");
+        reader.optional("schema", schema);
+        let criteria = match reader.field("criteria") {
+            Some(field) => criteria::read(&field, plan),
+            None => {
+                reader.reject("the file has no [criteria]", "add `[criteria]` with `require = [\"error_rate < 1%\"]`");
+                Vec::new()
+            }
+        };
+        reader.finish();
+        criteria
+    })
+}
+
+/// Parses the TOML and hands it to `resolve`; the result counts only if there was no problem.
+fn read<T>(
+    source: &SourceText,
+    environment: &dyn Fn(&str) -> Option<String>,
+    recorded: bool,
+    resolve: impl FnOnce(&mut Table, &Context<'_>) -> T,
+) -> Result<T, Problems> {
+    let mut root = tree::parse(&source.text).map_err(|list| Problems::new(source, list))?;
+    let context = Context { source: &source.text, environment, recorded, problems: RefCell::default() };
+    let result = resolve(&mut root, &context);
+    let mut problems = context.problems.into_inner();
+    problems.sort_by_key(Problem::position);
+    if problems.is_empty() { Ok(result) } else { Err(Problems::new(source, problems)) }
+}
+
+fn schema(field: &Field<'_>) -> Option<()> {
+    let schema = field.whole::<u32>(1)?;
+    if schema != 1 {
+        field.reject(format!("plans of schema {schema} are newer than this program"), "it reads schema 1");
+    }
+    Some(())
+}
+
+fn plan(reader: &Reader<'_>) -> Plan {
+    reader.optional("schema", schema);
+    let name = reader.required("name", "\"my-service\"", Field::name).unwrap_or_default();
+    let seed = reader.optional("seed", |field| field.whole(0)).unwrap_or(1);
+    let target = reader.field("target").as_ref().map(target::target);
+    let users = target::users(reader.field("users").as_ref());
+    let limiter_field = reader.field("limiter");
+    let timeout = target.as_ref().map(|target| target.timeout);
+    let generator = target::generator(reader.field("generator").as_ref(), limiter_field.is_some(), timeout);
+    let phases = reader.field("phases").as_ref().map(phases::read).unwrap_or_default();
+    let typed = target.as_ref().is_some_and(|target| flows::has_content_type(&target.headers));
+    let flows = reader.field("flows").map(|field| flows::read(&field, typed)).unwrap_or_default();
+    let limiter = limiter_field.as_ref().map(limiter::read);
+    let watch = reader.field("watch").as_ref().map(watch::read);
+    check_whole(reader);
+    let mut plan = Plan { name, seed, target, users, generator, phases, flows, limiter, watch, criteria: Vec::new() };
+    if let Some(field) = reader.field("criteria") {
+        plan.criteria = criteria::read(&field, &plan);
+    }
+    plan
+}
+
+/// Traffic needs a target, phases and flows; a plan without them must at least watch.
+fn check_whole(reader: &Reader<'_>) {
+    const TRAFFIC: [(&str, &str); 3] = [
+        ("target", "[target] with `url = \"http://127.0.0.1:8080\"`"),
+        ("phases", "[[phases]] with `name`, `duration` and `rate` or `users`"),
+        ("flows", "[flows.NAME] with `steps`"),
+    ];
+    let stated = |key: &str| reader.table.get(key);
+    let Some(first) = TRAFFIC.iter().find_map(|(key, _)| stated(key)) else {
+        if stated("watch").is_none() {
+            reader.reject(
+                "the plan makes no traffic and watches nothing",
+                "add [target], [[phases]] and [flows], or [watch]",
+            );
+        }
+        return;
+    };
+    for (key, example) in TRAFFIC {
+        match stated(key) {
+            None => {
+                let title = format!("the plan has `{}`, but no `{key}`", first.key);
+                reader.context.report(Problem::new(&first.origin, title).help(format!("add {example}")));
+            }
+            Some(entry) if is_empty(&entry.node.value) => {
+                let title = format!("`{key}` is empty");
+                reader.context.report(Problem::new(&entry.origin, title).help(format!("add {example}")));
+            }
+            Some(_) => {}
+        }
+    }
+}
+
+fn is_empty(value: &tree::Value) -> bool {
+    match value {
+        tree::Value::List(list) => list.is_empty(),
+        tree::Value::Table(table) => table.entries.is_empty(),
+        _ => false,
+    }
+}

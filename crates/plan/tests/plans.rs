@@ -1,0 +1,232 @@
+//! What sound plans become: defaults, overrides, the shipped plans, and the way to a run directory and back.
+
+use std::path::Path;
+use std::time::Duration;
+
+use plimsoll_plan::{
+    Arrivals, Expect, Load, Override, Part, Plan, Rate, RateShape, RedisSource, RequestLogging, Scope, Secret,
+    SourceText, Template, ThinkTime, parse, parse_criteria, parse_recorded,
+};
+
+const SMALL: &str = r#"
+name = "small"
+target = { url = "http://127.0.0.1:8080" }
+phases = [{ name = "steady", duration = "10s", rate = "5/s" }]
+flows.home.steps = [{ name = "home", get = "/" }]
+"#;
+
+fn environment(name: &str) -> Option<String> {
+    match name {
+        "TOKEN" => Some("t0ken\"".to_owned()),
+        "REDIS_URL" => Some("rediss://me:hunter2%21@10.0.0.1:6380/2".to_owned()),
+        _ => None,
+    }
+}
+
+#[track_caller]
+fn read(text: &str, overrides: &[&str]) -> Plan {
+    let source = SourceText { name: "plan.toml".to_owned(), text: text.to_owned() };
+    let overrides: Vec<Override> = overrides.iter().map(|text| Override::parse(text).expect("key and value")).collect();
+    parse(&source, &overrides, &environment).expect("a sound plan")
+}
+
+fn per_second(rate: f64) -> Rate {
+    Rate::per_second(rate).expect("a rate")
+}
+
+fn shipped() -> Vec<(String, String)> {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/plans");
+    let files = directory.read_dir().expect("the shipped plans are there").map(|entry| entry.expect("readable").path());
+    let plans = files.filter(|path| path.extension().is_some_and(|extension| extension == "toml"));
+    plans.map(|path| (path.display().to_string(), std::fs::read_to_string(&path).expect("readable"))).collect()
+}
+
+#[test]
+fn the_shipped_plans_load_and_survive_the_run_directory() {
+    let plans = shipped();
+    assert!(plans.len() >= 2, "{plans:?}");
+    for (name, text) in plans {
+        let source = SourceText { name, text };
+        let plan = parse(&source, &[], &|_| None).unwrap();
+        assert_eq!(parse_recorded(&plan.to_toml()).unwrap(), plan);
+    }
+}
+
+#[test]
+fn the_quick_plan_takes_less_than_two_minutes() {
+    let (_, text) = shipped().into_iter().find(|(name, _)| name.ends_with("quick.toml")).unwrap();
+    let length: Duration = read(&text, &[]).phases.iter().filter_map(|phase| phase.duration).sum();
+    assert!(length < Duration::from_secs(110), "{length:?}");
+}
+
+#[test]
+fn what_a_plan_leaves_out_gets_the_documented_defaults() {
+    let plan = read(SMALL, &[]);
+    let target = plan.target.unwrap();
+    assert_eq!(plan.seed, 1);
+    assert_eq!((target.timeout, target.connect_timeout), (Duration::from_secs(30), Duration::from_secs(10)));
+    assert_eq!(target.connections.get(), 1000);
+    assert_eq!((plan.users.count.get(), plan.users.id.id(7)), (1, "user-7".to_owned()));
+    assert_eq!(plan.generator.requests, RequestLogging::None);
+    assert_eq!(plan.generator.drain, target.timeout);
+    assert_eq!(
+        (plan.generator.interval, plan.generator.max_send_lag),
+        (Duration::from_secs(1), Duration::from_millis(10))
+    );
+    assert_eq!(plan.flows[0].weight, 1.0);
+    assert_eq!(plan.flows[0].steps[0].expect, Expect { status: Vec::new(), limited: None });
+    assert!(plan.watch.is_none() && plan.limiter.is_none() && plan.criteria.is_empty());
+}
+
+#[test]
+fn a_limiter_turns_the_log_of_requests_on() {
+    let plan = read(&format!("{SMALL}\nlimiter = {{ limits = [\"5/s\", \"100/10s\"] }}"), &[]);
+    assert_eq!(plan.generator.requests, RequestLogging::All);
+    let limits: Vec<_> = plan.limiter.unwrap().limits.iter().map(|limit| (limit.count.get(), limit.per)).collect();
+    assert_eq!(limits, [(5, Duration::from_secs(1)), (100, Duration::from_secs(10))]);
+}
+
+#[test]
+fn phases_are_open_or_closed() {
+    let text = r#"
+name = "phases"
+target = { url = "http://127.0.0.1:8080" }
+flows.home.steps = [{ name = "home", get = "/" }]
+phases = [
+  { name = "pause", duration = "1m", rate = "0/s" },
+  { name = "ramp", duration = "500ms", rate = "600/min -> 20/s", arrivals = "poisson" },
+  { name = "people", duration = "1h", users = 5, spawn_rate = "1/s", think = "5s..15s" },
+  { name = "work", users = 5, iterations = 100 },
+]
+"#;
+    let plan = read(text, &[]);
+    let constant = RateShape::Constant(per_second(0.0));
+    assert_eq!(plan.phases[0].load, Load::Open { rate: constant, arrivals: Arrivals::Uniform });
+    let ramp = RateShape::Ramp { from: per_second(10.0), to: per_second(20.0) };
+    assert_eq!(plan.phases[1].load, Load::Open { rate: ramp, arrivals: Arrivals::Poisson });
+    let Load::Closed { spawn_rate, think, .. } = plan.phases[2].load else { panic!("closed") };
+    assert_eq!(spawn_rate, Some(per_second(1.0)));
+    assert_eq!(think, ThinkTime::Uniform { min: Duration::from_secs(5), max: Duration::from_secs(15) });
+    assert_eq!(plan.phases[3].duration, None);
+}
+
+#[test]
+fn overrides_replace_single_values() {
+    let overrides = [
+        "phases.steady.duration=1m",
+        "phases.steady.rate=18/s -> 0/s",
+        "users.count=5",
+        "name=2024",
+        "target.headers={ X-A = \"1\" }",
+        "flows.home.steps.home.get=/other",
+        "flows.home.steps.home.expect.status=[200, \"4xx\"]",
+        "users.count=6",
+    ];
+    let plan = read(SMALL, &overrides);
+    assert_eq!(plan.phases[0].duration, Some(Duration::from_secs(60)));
+    assert_eq!((plan.users.count.get(), plan.name.as_str()), (6, "2024"));
+    assert_eq!(plan.target.unwrap().headers, [("X-A".to_owned(), Template::literal("1"))]);
+    let step = &plan.flows[0].steps[0];
+    assert_eq!(step.path, Template::literal("/other"));
+    assert_eq!(step.expect.status.len(), 101);
+}
+
+#[test]
+fn json_becomes_text_with_holes_and_a_content_type() {
+    let text = r#"
+name = "json"
+target = { url = "http://127.0.0.1:8080" }
+phases = [{ name = "steady", duration = "10s", rate = "5/s" }]
+[[flows.check.steps]]
+name = "check"
+post = "/api/check?n={user.n}"
+json = { user_id = "{user.id}", "a\"b" = ["{{x}", 1, 2.5, true, "${TOKEN}"] }
+"#;
+    let plan = read(text, &[]);
+    let step = &plan.flows[0].steps[0];
+    let literal = |text: &str| Part::Literal(text.to_owned());
+    let token = Part::Environment { name: "TOKEN".to_owned(), value: Secret::new("t0ken\\\"".to_owned()) };
+    let body = [
+        literal("{\"user_id\":\""),
+        Part::UserId,
+        literal("\",\"a\\\"b\":[\"{x}\",1,2.5,true,\""),
+        token,
+        literal("\"]}"),
+    ];
+    assert_eq!(step.body.as_ref().unwrap().parts, body);
+    assert_eq!(step.headers, [("content-type".to_owned(), Template::literal("application/json"))]);
+    assert_eq!(step.path.parts, [literal("/api/check?n="), Part::UserNumber]);
+}
+
+#[test]
+fn secrets_reach_the_wire_but_no_text() {
+    let text = format!("{SMALL}\ntarget.headers.X-Key = \"Bearer ${{TOKEN}}\"\nwatch.redis = \"${{REDIS_URL}}\"");
+    let text = text.replace("target = { url = \"http://127.0.0.1:8080\" }", "target.url = \"http://127.0.0.1:8080\"");
+    let plan = read(&text, &[]);
+    let Some(RedisSource::Server { url, password: Some(password) }) = &plan.watch.as_ref().unwrap().redis else {
+        panic!("{plan:?}")
+    };
+    assert_eq!(url.as_str(), "rediss://me@10.0.0.1:6380/2");
+    assert_eq!(password.reveal(), "hunter2!");
+    let written = plan.to_toml();
+    assert!(written.contains("Bearer ${TOKEN}") && written.contains("rediss://me:***@10.0.0.1:6380/2"), "{written}");
+    for shown in [written.clone(), format!("{plan:?}"), format!("{:?}", parse_recorded(&written).unwrap())] {
+        assert!(!shown.contains("hunter2") && !shown.contains("t0ken"), "{shown}");
+    }
+}
+
+#[test]
+fn criteria_get_ids_and_scopes() {
+    let text = format!(
+        r#"{SMALL}
+[[flows.other.steps]]
+name = "other"
+get = "/other"
+[watch]
+logs = [{{ path = "x/app.log", event = "SLOW" }}]
+[criteria]
+phase = "steady"
+require = ["p99.9 < 500ms"]
+[criteria.each]
+endpoint = "*"
+prefer = "error_rate == 0%"
+[criteria.two]
+phase = "*"
+hint = "look there"
+require = ["log.app.SLOW <= 3", "max(host.cpu_share) < 90%"]
+"#
+    );
+    let plan = read(&text, &[]);
+    let scope = |phase: Option<&str>, endpoint: Option<&str>| Scope {
+        phase: phase.map(str::to_owned),
+        endpoint: endpoint.map(str::to_owned),
+    };
+    let seen: Vec<_> = plan.criteria.iter().map(|one| (one.id.as_str(), one.scope.clone())).collect();
+    let expected = [
+        ("p99.9 < 500ms", scope(Some("steady"), None)),
+        ("each [home]", scope(Some("steady"), Some("home"))),
+        ("each [other]", scope(Some("steady"), Some("other"))),
+        ("two.1", scope(None, None)),
+        ("two.2", scope(None, None)),
+    ];
+    assert_eq!(seen, expected);
+    assert_eq!(plan.criteria[3].hint.as_deref(), Some("look there"));
+    let quantile = plimsoll_plan::Metric::Percentile { quantile: 0.999, service: false };
+    assert_eq!(plan.criteria[0].expression.metric, quantile);
+    assert_eq!(parse_recorded(&plan.to_toml()).unwrap(), plan);
+}
+
+#[test]
+fn a_file_of_criteria_is_read_for_a_plan() {
+    let plan = read(SMALL, &[]);
+    let text = "schema = 1\n[criteria]\nphase = \"steady\"\nprefer = [\"p95 < 1s\"]\n".to_owned();
+    let criteria = parse_criteria(&SourceText { name: "criteria.toml".to_owned(), text }, &plan).unwrap();
+    assert_eq!(criteria.len(), 1);
+    assert_eq!(criteria[0].text, "p95 < 1s");
+}
+
+#[test]
+fn the_written_plan_says_everything() {
+    let (_, text) = shipped().into_iter().find(|(name, _)| name.ends_with("quick.toml")).unwrap();
+    insta::assert_snapshot!("quick", read(&text, &["watch.redis=redis://:pw@127.0.0.1"]).to_toml());
+}
