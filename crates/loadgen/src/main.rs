@@ -1,2 +1,25 @@
-//! stub
-fn main() {}
+//! loadgen: makes the traffic of a plan, or of one line, and records it. It measures; `verdict` judges.
+
+mod args;
+mod exit;
+mod limits;
+mod plans;
+mod progress;
+mod session;
+mod summary;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::args::{Arguments, Command};
+use crate::exit::Failure;
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let outcome = match arguments.command {
+        Command::Run(run) => plans::from_file(&run).and_then(|plan| session::run(&plan, &run)),
+        Command::Quick(quick) => plans::from_line(&quick).and_then(|plan| session::quick(&plan, &quick)),
+    };
+    outcome.unwrap_or_else(|failure: Failure| failure.report())
+}

@@ -1,0 +1,353 @@
+//! The collector: merges the workers' intervals and writes the record.
+//!
+//! Workers report at the same grid lines, each on its own time. An interval is written when every worker has reached
+//! its end; where a worker was held up and reported several at once, the row covers them all. The collector never
+//! keeps a worker waiting, and nobody who shows progress keeps the collector waiting.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::sync::mpsc::SyncSender;
+
+use plimsoll_record::Offset;
+use plimsoll_record::files::{EndReason, WriteError};
+use plimsoll_record::ledger::Outcome;
+use plimsoll_record::requests::{RequestRow, RequestWriter};
+use plimsoll_record::summary::Totals;
+use plimsoll_record::traffic::{GeneratorInterval, Interval, TrafficFact, TrafficWriter};
+use tokio::sync::mpsc;
+
+use crate::event::{Event, Progress};
+use crate::recorder::{Cell, Message, OwnCosts, Report};
+use crate::workload::{NEVER, Workload};
+
+/// What the collector knows when all workers have ended.
+#[derive(Debug)]
+pub(crate) struct Collected {
+    pub(crate) scheduled: u64,
+    pub(crate) answered: u64,
+    pub(crate) failures: u64,
+    /// Workers that broke down.
+    pub(crate) broken: Vec<usize>,
+    /// When the last worker ended, on the run's clock.
+    pub(crate) ended: Offset,
+}
+
+/// Writes one run's traffic.
+pub(crate) struct Collector {
+    work: Arc<Workload>,
+    start: Offset,
+    every: i64,
+    out: TrafficWriter,
+    log: Option<RequestWriter>,
+    events: SyncSender<Event>,
+    workers: Vec<WorkerState>,
+    /// The grid line up to which rows are written.
+    line: u64,
+    /// The same as a time; the end of the last row, which need not lie on the grid.
+    written_to: i64,
+    process_cpu_ns: i64,
+    pending: Vec<u64>,
+    ended_phases: BTreeMap<u32, i64>,
+    totals: Collected,
+}
+
+/// What is known of one worker.
+#[derive(Default)]
+struct WorkerState {
+    reports: VecDeque<Report>,
+    /// Its last report is in.
+    last: bool,
+    /// Its thread has ended.
+    finished: bool,
+    /// Arrivals it has reported as scheduled and not as finished, by cell.
+    pending: BTreeMap<usize, u64>,
+    ended_phases: BTreeMap<u32, i64>,
+}
+
+/// What a collector needs to know beforehand.
+pub(crate) struct CollectorSetup {
+    pub(crate) work: Arc<Workload>,
+    pub(crate) workers: usize,
+    pub(crate) start: Offset,
+    pub(crate) every: i64,
+    pub(crate) process_cpu_ns: i64,
+}
+
+impl Collector {
+    pub(crate) fn new(
+        setup: CollectorSetup,
+        out: TrafficWriter,
+        log: Option<RequestWriter>,
+        events: SyncSender<Event>,
+    ) -> Self {
+        let pending = vec![0; setup.work.cells()];
+        Self {
+            work: setup.work,
+            start: setup.start,
+            every: setup.every,
+            out,
+            log,
+            events,
+            workers: (0..setup.workers).map(|_| WorkerState::default()).collect(),
+            line: 0,
+            written_to: 0,
+            process_cpu_ns: setup.process_cpu_ns,
+            pending,
+            ended_phases: BTreeMap::new(),
+            totals: Collected { scheduled: 0, answered: 0, failures: 0, broken: Vec::new(), ended: setup.start },
+        }
+    }
+
+    /// Takes messages until every worker has finished, then settles the books of those that broke down.
+    pub(crate) fn run(&mut self, mut inbox: mpsc::Receiver<Message>) -> Result<(), WriteError> {
+        while let Some(message) = inbox.blocking_recv() {
+            match message {
+                Message::Rows(rows) => self.log(&rows)?,
+                Message::Report(report) => self.take(*report)?,
+                Message::Finished { worker, sound } => {
+                    self.workers[worker].finished = true;
+                    if !sound {
+                        self.totals.broken.push(worker);
+                        self.settle_broken(worker);
+                    }
+                }
+            }
+            self.write_complete()?;
+            if self.workers.iter().all(|worker| worker.finished && worker.reports.is_empty()) {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes the last rows and the end.
+    pub(crate) fn finish(mut self, now: Offset, reason: EndReason) -> Result<Collected, WriteError> {
+        let stopped_at = now.as_nanos() - self.start.as_nanos();
+        for (index, phase) in self.work.phases.iter().enumerate() {
+            let ended = self.ended_phases.get(&(index as u32)).copied();
+            let cut = reason != EndReason::Completed && (phase.end == NEVER || stopped_at < phase.end);
+            if let Some(at) = ended.or(cut.then(|| stopped_at.max(phase.start))) {
+                let at_ns = self.on_run_clock(at);
+                self.out.write(&TrafficFact::PhaseEnded { phase: index as u32, at_ns })?;
+            }
+        }
+        if let Some(log) = self.log.take() {
+            log.finish()?;
+        }
+        self.out.finish(now, reason)?;
+        Ok(self.totals)
+    }
+
+    /// How many workers broke down.
+    pub(crate) fn broken(&self) -> usize {
+        self.totals.broken.len()
+    }
+
+    /// Says something about the run in the record.
+    pub(crate) fn note(&mut self, at_ns: Offset, text: String) -> Result<(), WriteError> {
+        self.out.write(&TrafficFact::Note { at_ns, text })
+    }
+
+    fn take(&mut self, mut report: Report) -> Result<(), WriteError> {
+        self.log(&std::mem::take(&mut report.rows))?;
+        let worker = &mut self.workers[report.worker];
+        for (cell, counts) in &report.cells {
+            let pending = worker.pending.entry(*cell).or_default();
+            *pending = (*pending + counts.ledger.scheduled()).saturating_sub(counts.ledger.finished());
+        }
+        worker.ended_phases.extend(report.ended.drain(..));
+        worker.last |= report.last;
+        worker.reports.push_back(report);
+        Ok(())
+    }
+
+    /// A worker that broke down took its open arrivals with it: they count as unfinished. What it scheduled since
+    /// its last report is lost, and so is in no count.
+    fn settle_broken(&mut self, index: usize) {
+        let (line, written_to) = (self.line, self.written_to);
+        let worker = &mut self.workers[index];
+        let cells = std::mem::take(&mut worker.pending).into_iter().filter(|(_, pending)| *pending > 0);
+        let cells = cells.map(|(index, pending)| {
+            let mut cell = Cell::default();
+            cell.ledger.finish_many(Outcome::Unfinished, pending);
+            (index, cell)
+        });
+        let last = worker.reports.back().map_or((line, written_to), |report| (report.to_line, report.to));
+        let (to_line, to) = (last.0 + 1, last.1);
+        let (own, rows, ended) = (OwnCosts::default(), Vec::new(), Vec::new());
+        let report = Report { worker: index, to_line, to, last: true, cells: cells.collect(), own, rows, ended };
+        worker.last = true;
+        worker.reports.push_back(report);
+    }
+
+    /// Writes every interval whose end all workers have reached.
+    fn write_complete(&mut self) -> Result<(), WriteError> {
+        while let Some(line) = self.next_line() {
+            let mut reports = Vec::new();
+            for worker in &mut self.workers {
+                while worker.reports.front().is_some_and(|report| report.to_line <= line) {
+                    reports.extend(worker.reports.pop_front());
+                }
+            }
+            self.write_interval(line, reports)?;
+        }
+        Ok(())
+    }
+
+    /// The first grid line that ends a report of every worker still running; with all reports in, the last one.
+    fn next_line(&self) -> Option<u64> {
+        let mut candidate = self.workers.iter().filter_map(|worker| Some(worker.reports.front()?.to_line)).max()?;
+        loop {
+            let mut agreed = candidate;
+            for worker in &self.workers {
+                // A worker that has finished has nothing to say about later lines.
+                let next = worker.reports.iter().map(|report| report.to_line).find(|line| *line >= candidate);
+                match next {
+                    Some(line) => agreed = agreed.max(line),
+                    None if worker.last => {}
+                    None => return None,
+                }
+            }
+            if agreed == candidate {
+                return Some(candidate);
+            }
+            candidate = agreed;
+        }
+    }
+
+    fn write_interval(&mut self, line: u64, reports: Vec<Report>) -> Result<(), WriteError> {
+        let from = self.written_to;
+        let grid = i64::try_from(line).unwrap_or(NEVER).saturating_mul(self.every);
+        // All reports that end short of the line are last ones: so is the row.
+        let to = if reports.iter().any(|report| report.to >= grid) || self.someone_runs() {
+            grid
+        } else {
+            reports.iter().map(|report| report.to).max().unwrap_or(from).max(from)
+        };
+        let (at_ns, len_ns) = (self.on_run_clock(from), (to - from).max(0).cast_unsigned());
+        let mut cells: BTreeMap<usize, Cell> = BTreeMap::new();
+        let mut own = OwnCosts::default();
+        let mut busiest = 0.0f64;
+        for report in reports {
+            busiest = busiest.max(report.own.cpu_ns as f64 / (len_ns as f64).max(1.0));
+            own.merge(&report.own);
+            for (index, cell) in report.cells {
+                match cells.entry(index) {
+                    std::collections::btree_map::Entry::Vacant(vacant) => drop(vacant.insert(cell)),
+                    std::collections::btree_map::Entry::Occupied(mut known) => known.get_mut().merge(&cell),
+                }
+            }
+        }
+        (self.line, self.written_to) = (line, to);
+        self.totals.ended = self.on_run_clock(to);
+        let progress = self.write_cells(cells, at_ns, len_ns)?;
+        let generator = self.generator_row(&own, busiest.min(1.0), at_ns, len_ns);
+        self.show(progress, &generator);
+        self.out.write(&TrafficFact::Generator(generator))?;
+        self.end_phases();
+        self.out.flush()
+    }
+
+    fn someone_runs(&self) -> bool {
+        self.workers.iter().any(|worker| !worker.last || !worker.reports.is_empty())
+    }
+
+    fn write_cells(&mut self, cells: BTreeMap<usize, Cell>, at_ns: Offset, len_ns: u64) -> Result<Totals, WriteError> {
+        let mut totals = Totals { seconds: len_ns as f64 / 1e9, ..Totals::default() };
+        for (index, cell) in cells {
+            let (phase, operation) = self.work.place(index);
+            let pending = &mut self.pending[index];
+            *pending = (*pending + cell.ledger.scheduled()).saturating_sub(cell.ledger.finished());
+            totals.ledger.merge(&cell.ledger);
+            totals.served.merge(&cell.served);
+            let interval = Interval {
+                at_ns,
+                len_ns,
+                phase,
+                operation,
+                ledger: cell.ledger,
+                pending: *pending,
+                served: cell.served,
+                limited: cell.limited.map(|limited| *limited).unwrap_or_default(),
+                statuses: cell.statuses.into_iter().collect(),
+                body_bytes: cell.body_bytes,
+                worst: cell.worst,
+            };
+            self.out.write(&TrafficFact::Interval(Box::new(interval)))?;
+        }
+        self.totals.scheduled += totals.ledger.scheduled();
+        self.totals.answered += totals.ledger.answered();
+        self.totals.failures += totals.ledger.failures();
+        Ok(totals)
+    }
+
+    fn generator_row(&mut self, own: &OwnCosts, busiest: f64, at_ns: Offset, len_ns: u64) -> GeneratorInterval {
+        let cpu_ns = (own.process_cpu_ns - self.process_cpu_ns).max(0);
+        self.process_cpu_ns += cpu_ns;
+        GeneratorInterval {
+            at_ns,
+            len_ns,
+            sent: own.sent,
+            sent_late: own.sent_late,
+            send_lag_max_ns: own.lag.max().unwrap_or(0),
+            send_lag_p99_ns: own.lag.quantile(0.99).unwrap_or(0),
+            cpu_s: cpu_ns as f64 / 1e9,
+            busiest_worker: busiest,
+            waited_for_connection: own.waited,
+            connections: own.connections,
+            log_rows_dropped: own.rows_dropped,
+        }
+    }
+
+    fn show(&self, totals: Totals, generator: &GeneratorInterval) {
+        let progress = Progress {
+            at: self.on_run_clock(self.written_to),
+            elapsed_ns: self.written_to,
+            totals,
+            finished: self.totals.scheduled - self.pending.iter().sum::<u64>(),
+            failures: self.totals.failures,
+            pending: self.pending.iter().sum(),
+            connections: generator.connections,
+            sent_late: generator.sent_late,
+        };
+        // Whoever shows progress and is behind misses an interval; the record has it.
+        let _ = self.events.try_send(Event::Interval(Box::new(progress)));
+    }
+
+    /// Phases that ended with their iterations on every worker.
+    fn end_phases(&mut self) {
+        let candidates: Vec<u32> = self.workers.iter().flat_map(|worker| worker.ended_phases.keys().copied()).collect();
+        for phase in candidates {
+            let ends: Option<Vec<i64>> =
+                self.workers.iter().map(|worker| worker.ended_phases.get(&phase).copied()).collect();
+            if let Some(last) = ends.and_then(|ends| ends.into_iter().max()) {
+                self.ended_phases.insert(phase, last);
+            }
+        }
+    }
+
+    fn log(&mut self, rows: &[RequestRow]) -> Result<(), WriteError> {
+        match &mut self.log {
+            Some(log) if !rows.is_empty() => log.write(rows),
+            _ => Ok(()),
+        }
+    }
+
+    fn on_run_clock(&self, at: i64) -> Offset {
+        Offset(self.start.as_nanos().saturating_add(at))
+    }
+}
+
+impl OwnCosts {
+    fn merge(&mut self, other: &Self) {
+        self.sent += other.sent;
+        self.sent_late += other.sent_late;
+        self.lag.merge(&other.lag);
+        self.waited += other.waited;
+        self.connections += other.connections;
+        self.rows_dropped += other.rows_dropped;
+        self.cpu_ns += other.cpu_ns;
+        self.process_cpu_ns = self.process_cpu_ns.max(other.process_cpu_ns);
+        self.held_up_ns = self.held_up_ns.max(other.held_up_ns);
+    }
+}

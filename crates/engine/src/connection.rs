@@ -1,0 +1,261 @@
+//! One HTTP/1.1 connection: opening it, and exchanging one request for one answer.
+//!
+//! hyper's connection and its request are polled in one task. Their wake-ups to each other would only schedule that
+//! task once more, so they are muted while it runs, and the loop here goes round instead. It keeps no books and
+//! knows no schedule.
+
+use std::io;
+use std::net::SocketAddr;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, Wake, Waker};
+
+use hyper::body::{Body, Incoming};
+use hyper::client::conn::http1;
+use hyper::header::HeaderMap;
+use hyper::{Request, Response};
+use hyper_util::rt::TokioIo;
+use plimsoll_record::ledger::Outcome;
+use tokio::net::TcpStream;
+
+use crate::request::RequestBody;
+
+/// Rounds of one poll before the other connections of the worker get their turn.
+const ROUNDS: usize = 16;
+
+/// An open connection.
+pub(crate) struct Connection {
+    driver: http1::Connection<TokioIo<TcpStream>, RequestBody>,
+    sender: http1::SendRequest<RequestBody>,
+    waker: Arc<MutedWaker>,
+    /// [`Self::waker`] in the form a context takes.
+    muted: Waker,
+    closed: bool,
+}
+
+/// A complete answer.
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) body_bytes: u64,
+    /// The emptied header map, for the next request.
+    pub(crate) headers: HeaderMap,
+}
+
+/// Why there is no complete answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Broken {
+    /// Not a byte of the request was written: it may be sent on another connection.
+    NotSent,
+    /// The request was written, at least in part.
+    Sent(Outcome),
+}
+
+/// Opens a connection to the first of `addresses` that accepts one.
+pub(crate) async fn open(addresses: &[SocketAddr]) -> Result<Connection, Outcome> {
+    let stream = connect(addresses).await.map_err(|error| connect_outcome(&error))?;
+    let handshake = http1::Builder::new().writev(false).handshake(TokioIo::new(stream)).await;
+    let (sender, driver) = handshake.map_err(|error| outcome_of(&error))?;
+    let task = std::future::poll_fn(|cx| Poll::Ready(cx.waker().clone())).await;
+    let waker = Arc::new(MutedWaker { task, running: AtomicBool::new(false), again: AtomicBool::new(false) });
+    let muted = Waker::from(Arc::clone(&waker));
+    Ok(Connection { driver, sender, waker, muted, closed: false })
+}
+
+/// Opens a TCP connection to the first of `addresses` that accepts one; else the last one's error.
+pub(crate) async fn connect(addresses: &[SocketAddr]) -> io::Result<TcpStream> {
+    let mut last = io::Error::from(io::ErrorKind::AddrNotAvailable);
+    for address in addresses {
+        match TcpStream::connect(address).await {
+            Ok(stream) => {
+                stream.set_nodelay(true)?;
+                return Ok(stream);
+            }
+            Err(error) => last = error,
+        }
+    }
+    Err(last)
+}
+
+impl Connection {
+    /// True when no further request can be sent on it.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed || self.sender.is_closed()
+    }
+
+    /// Lets an idle connection notice that the server closed it. Ready when it did.
+    pub(crate) fn poll_idle(&mut self) -> Poll<()> {
+        let mut connection = pin!(self);
+        connection.poll_rounds(|connection, _| if connection.is_closed() { Poll::Ready(()) } else { Poll::Pending })
+    }
+
+    /// Sends `request` and waits for the whole answer. The body is read and counted, not kept.
+    pub(crate) async fn exchange(&mut self, request: Request<RequestBody>) -> Result<Answer, Broken> {
+        let mut response = pin!(self.sender.send_request(request));
+        let mut reading: Option<Reading> = None;
+        std::future::poll_fn(|_| {
+            self.poll_rounds(|connection, cx| {
+                if reading.is_none() {
+                    match response.as_mut().poll(cx) {
+                        Poll::Ready(Ok(answer)) => reading = Some(Reading::new(answer)),
+                        Poll::Ready(Err(error)) => return Poll::Ready(Err(broken(&error))),
+                        Poll::Pending if connection.closed => {
+                            return Poll::Ready(Err(Broken::Sent(Outcome::Closed)));
+                        }
+                        Poll::Pending => return Poll::Pending,
+                    }
+                }
+                let Some(reading) = &mut reading else { return Poll::Pending };
+                reading.poll(cx, connection.closed)
+            })
+        })
+        .await
+    }
+
+    /// Polls the connection, then `step`, as long as one moves the other. `step` gets a context that wakes nobody:
+    /// what it waits for comes from the connection.
+    fn poll_rounds<T>(&mut self, mut step: impl FnMut(&Self, &mut Context<'_>) -> Poll<T>) -> Poll<T> {
+        self.waker.running.store(true, Ordering::Relaxed);
+        let mut result = Poll::Pending;
+        for round in 0.. {
+            self.waker.again.store(false, Ordering::Relaxed);
+            if !self.closed && Pin::new(&mut self.driver).poll(&mut Context::from_waker(&self.muted)).is_ready() {
+                self.closed = true;
+            }
+            result = step(self, &mut Context::from_waker(Waker::noop()));
+            if result.is_ready() || !self.waker.again.load(Ordering::Relaxed) {
+                break;
+            }
+            if round == ROUNDS {
+                self.waker.task.wake_by_ref();
+                break;
+            }
+        }
+        self.waker.running.store(false, Ordering::Relaxed);
+        result
+    }
+}
+
+/// An answer whose head has arrived.
+struct Reading {
+    status: u16,
+    headers: HeaderMap,
+    body: Incoming,
+    body_bytes: u64,
+}
+
+impl Reading {
+    fn new(answer: Response<Incoming>) -> Self {
+        let (head, body) = answer.into_parts();
+        let mut headers = head.headers;
+        headers.clear();
+        Self { status: head.status.as_u16(), headers, body, body_bytes: 0 }
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>, closed: bool) -> Poll<Result<Answer, Broken>> {
+        loop {
+            match Pin::new(&mut self.body).poll_frame(cx) {
+                Poll::Ready(Some(Ok(frame))) => {
+                    self.body_bytes += frame.data_ref().map_or(0, |data| data.len() as u64);
+                }
+                Poll::Ready(Some(Err(error))) => return Poll::Ready(Err(Broken::Sent(outcome_of(&error)))),
+                Poll::Ready(None) => {
+                    let headers = std::mem::take(&mut self.headers);
+                    return Poll::Ready(Ok(Answer { status: self.status, body_bytes: self.body_bytes, headers }));
+                }
+                Poll::Pending if closed => return Poll::Ready(Err(Broken::Sent(Outcome::Closed))),
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+    }
+}
+
+/// Wakes the task unless it is running: then it takes note, and the task goes round once more.
+struct MutedWaker {
+    task: Waker,
+    running: AtomicBool,
+    again: AtomicBool,
+}
+
+impl Wake for MutedWaker {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    // Everything that wakes a connection runs on its own thread, so plain ordering is enough.
+    fn wake_by_ref(self: &Arc<Self>) {
+        if self.running.load(Ordering::Relaxed) {
+            self.again.store(true, Ordering::Relaxed);
+        } else {
+            self.task.wake_by_ref();
+        }
+    }
+}
+
+fn broken(error: &hyper::Error) -> Broken {
+    // hyper cancels a request only as long as it waits in the queue, before any of it is written.
+    if error.is_canceled() { Broken::NotSent } else { Broken::Sent(outcome_of(error)) }
+}
+
+fn outcome_of(error: &hyper::Error) -> Outcome {
+    if error.is_parse() || error.is_parse_too_large() || error.is_parse_status() {
+        return Outcome::Protocol;
+    }
+    if error.is_incomplete_message() || error.is_canceled() || error.is_closed() {
+        return Outcome::Closed;
+    }
+    let mut cause = std::error::Error::source(error);
+    while let Some(inner) = cause {
+        if let Some(error) = inner.downcast_ref::<io::Error>() {
+            return io_outcome(error);
+        }
+        cause = inner.source();
+    }
+    Outcome::Protocol
+}
+
+fn io_outcome(error: &io::Error) -> Outcome {
+    match error.kind() {
+        io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionAborted => Outcome::Reset,
+        io::ErrorKind::UnexpectedEof => Outcome::Closed,
+        io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput => Outcome::Protocol,
+        _ => Outcome::Io,
+    }
+}
+
+/// What a failed attempt to connect means.
+pub(crate) fn connect_outcome(error: &io::Error) -> Outcome {
+    if ran_out(error) {
+        return Outcome::LocalResource;
+    }
+    match error.kind() {
+        io::ErrorKind::ConnectionRefused => Outcome::Refused,
+        io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => Outcome::Unreachable,
+        io::ErrorKind::TimedOut => Outcome::ConnectTimedOut,
+        io::ErrorKind::ConnectionReset => Outcome::Reset,
+        _ => Outcome::Io,
+    }
+}
+
+/// True when this machine has no more descriptors, ports or buffers to give.
+fn ran_out(error: &io::Error) -> bool {
+    use rustix::io::Errno;
+    let code = error.raw_os_error().map(Errno::from_raw_os_error);
+    let own = [Errno::MFILE, Errno::NFILE, Errno::ADDRNOTAVAIL, Errno::NOBUFS, Errno::NOMEM, Errno::AGAIN];
+    code.is_some_and(|code| own.contains(&code))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn running_out_of_ones_own_is_not_the_servers_fault() {
+        for code in [rustix::io::Errno::MFILE, rustix::io::Errno::ADDRNOTAVAIL] {
+            let error = io::Error::from_raw_os_error(code.raw_os_error());
+            assert_eq!(connect_outcome(&error), Outcome::LocalResource, "{error}");
+        }
+        let refused = io::Error::from(io::ErrorKind::ConnectionRefused);
+        assert_eq!(connect_outcome(&refused), Outcome::Refused);
+    }
+}

@@ -1,0 +1,120 @@
+//! Random choices as pure functions of who chooses: flows by weight, think times.
+//!
+//! A draw hashes (seed, stream, number) instead of advancing a generator, so it needs no state per user, and any
+//! worker may make any draw in any order with the same result. The hash is the finaliser of SplitMix64 (Steele, Lea
+//! and Flood, "Fast splittable pseudorandom number generators", 2014). When arrivals come is not drawn here.
+
+use std::time::Duration;
+
+use plimsoll_plan::ThinkTime;
+
+/// A stream of draws: number n of a stream is always the same.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Draws {
+    key: u64,
+}
+
+impl Draws {
+    /// The stream named by `seed` and `stream`.
+    pub(crate) fn new(seed: u64, stream: u64) -> Self {
+        Self { key: mix(mix(seed).wrapping_add(stream)) }
+    }
+
+    /// A stream of this stream's own, e.g. one per user.
+    pub(crate) fn of(self, owner: u64) -> Self {
+        Self::new(self.key, owner)
+    }
+
+    /// Draw `number`: 64 random bits.
+    pub(crate) fn bits(self, number: u64) -> u64 {
+        mix(self.key.wrapping_add(number.wrapping_mul(0x9E37_79B9_7F4A_7C15)))
+    }
+
+    /// Draw `number`, evenly from [0, 1).
+    pub(crate) fn unit(self, number: u64) -> f64 {
+        (self.bits(number) >> 11) as f64 / (1u64 << 53) as f64
+    }
+
+    /// Draw `number` of a think time, in nanoseconds.
+    pub(crate) fn think_ns(self, think: ThinkTime, number: u64) -> i64 {
+        let nanos = |duration: Duration| i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX);
+        match think {
+            ThinkTime::None => 0,
+            ThinkTime::Constant(pause) => nanos(pause),
+            ThinkTime::Uniform { min, max } => {
+                nanos(min) + (self.unit(number) * nanos(max.saturating_sub(min)) as f64) as i64
+            }
+        }
+    }
+}
+
+fn mix(value: u64) -> u64 {
+    let value = value.wrapping_add(0x9E37_79B9_7F4A_7C15);
+    let value = (value ^ (value >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    let value = (value ^ (value >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    value ^ (value >> 31)
+}
+
+/// Chooses among weights.
+#[derive(Clone, Debug)]
+pub(crate) struct Weights {
+    /// Running sums, the last one normalised to 1.
+    upto: Vec<f64>,
+}
+
+impl Weights {
+    /// Weights are positive and finite, as a plan guarantees.
+    pub(crate) fn new(weights: impl Iterator<Item = f64> + Clone) -> Self {
+        let total: f64 = weights.clone().sum();
+        let upto = weights.scan(0.0, |sum, weight| {
+            *sum += weight;
+            Some(*sum / total)
+        });
+        Self { upto: upto.collect() }
+    }
+
+    /// The index chosen by draw `number`.
+    pub(crate) fn choose(&self, draws: Draws, number: u64) -> u16 {
+        if self.upto.len() <= 1 {
+            return 0;
+        }
+        let point = draws.unit(number);
+        let index = self.upto.partition_point(|upto| *upto <= point).min(self.upto.len() - 1);
+        u16::try_from(index).expect("a plan has fewer than 65,536 flows")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn choices_follow_the_weights() {
+        let weights = Weights::new([1.0, 3.0, 6.0].into_iter());
+        let draws = Draws::new(1, 2);
+        let mut counts = [0.0_f64; 3];
+        for number in 0..100_000 {
+            counts[usize::from(weights.choose(draws, number))] += 1.0;
+        }
+        for (count, expected) in counts.into_iter().zip([0.1, 0.3, 0.6]) {
+            assert!((count / 100_000.0 - expected).abs() < 0.006, "{count} for {expected}");
+        }
+    }
+
+    #[test]
+    fn a_draw_is_always_the_same_and_streams_differ() {
+        assert_eq!(Draws::new(1, 2).bits(3), Draws::new(1, 2).bits(3));
+        assert_ne!(Draws::new(1, 2).bits(3), Draws::new(1, 3).bits(3));
+        assert_ne!(Draws::new(1, 2).of(5).bits(3), Draws::new(1, 2).of(6).bits(3));
+    }
+
+    #[test]
+    fn think_times_fill_their_range_evenly() {
+        let think = ThinkTime::Uniform { min: Duration::from_secs(5), max: Duration::from_secs(15) };
+        let draws = Draws::new(9, 0);
+        let times: Vec<f64> = (0..10_000).map(|n| draws.think_ns(think, n) as f64 / 1e9).collect();
+        assert!(times.iter().all(|time| (5.0..15.0).contains(time)));
+        let mean = times.iter().sum::<f64>() / times.len() as f64;
+        assert!((mean - 10.0).abs() < 0.15, "{mean}");
+    }
+}

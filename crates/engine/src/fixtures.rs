@@ -1,0 +1,32 @@
+//! Small plans for this crate's own tests.
+
+use std::time::Duration;
+
+use plimsoll_plan::{Arrivals, Expect, Load, Method, Phase, Plan, Rate, RateShape, Step, Template};
+
+use crate::quick_plan;
+
+/// A plan of one GET request to `url`, for tests that change it.
+pub(crate) fn plan_for(url: &str) -> Plan {
+    let mut plan = quick_plan(&url.parse().unwrap(), 1, 1);
+    plan.target.as_mut().unwrap().url = url.parse().unwrap();
+    plan
+}
+
+/// A step without headers and body that expects success.
+pub(crate) fn step(name: &str, method: Method, path: &str) -> Step {
+    Step {
+        name: name.to_owned(),
+        method,
+        path: Template::literal(path),
+        headers: Vec::new(),
+        body: None,
+        expect: Expect { status: Vec::new(), limited: None },
+    }
+}
+
+/// An open phase of evenly spaced arrivals.
+pub(crate) fn open_phase(name: &str, per_second: f64, length: Duration) -> Phase {
+    let rate = RateShape::Constant(Rate::per_second(per_second).unwrap());
+    Phase { name: name.to_owned(), duration: Some(length), load: Load::Open { rate, arrivals: Arrivals::Uniform } }
+}

@@ -1,0 +1,326 @@
+//! What the driver and the slots of one worker share: feed, books, idle slots, and the time.
+//!
+//! Everything here belongs to one thread; nothing is shared between workers but the compiled plan.
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::Waker;
+
+use plimsoll_record::{Offset, RunClock};
+
+use crate::feed::{Arrival, Feed};
+use crate::recorder::{Ended, Recorder};
+use crate::slot::Slot;
+use crate::workload::Workload;
+
+/// A driver that comes to look this much later than it meant to was held up.
+const HELD_UP: i64 = 1_000_000;
+/// Hold-ups that are remembered while arrivals from their time still wait.
+const REMEMBERED: usize = 64;
+
+/// An iteration on its way to a connection.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Job {
+    pub(crate) arrival: Arrival,
+    delay: Delay,
+}
+
+/// Whose fault it is when the request is sent late.
+#[derive(Clone, Copy, Debug)]
+enum Delay {
+    /// A connection is free: any lag is the generator's own, until the request is written.
+    Own { since: i64 },
+    /// A connection can be opened: the generator's part is what passed before it began to.
+    Opening { own: i64 },
+    /// All connections were in use. The generator's part is what it overslept, if it did.
+    Waited { own: Option<i64> },
+}
+
+impl Job {
+    /// The next step of the same iteration, on the same connection.
+    pub(crate) fn following(self, intended: i64) -> Self {
+        Self { delay: Delay::Own { since: intended }, ..self }
+    }
+}
+
+/// The shared state of one worker.
+pub(crate) struct Heart {
+    pub(crate) work: Arc<Workload>,
+    pub(crate) addresses: Arc<[SocketAddr]>,
+    pub(crate) timeout: i64,
+    pub(crate) connect_timeout: i64,
+    pub(crate) clock: RunClock,
+    pub(crate) start: Offset,
+    feed: RefCell<Feed>,
+    recorder: RefCell<Recorder>,
+    slots: RefCell<Slots>,
+    hold_ups: RefCell<VecDeque<(i64, i64)>>,
+    stopping: Cell<bool>,
+    /// When the driver will look next, and how to make it look earlier.
+    looks_at: Cell<i64>,
+    driver: RefCell<Option<Waker>>,
+}
+
+#[derive(Default)]
+struct Slots {
+    all: Vec<Option<Rc<Slot>>>,
+    unused: Vec<usize>,
+    /// The most recently used last: it is used first.
+    idle: Vec<usize>,
+    open: usize,
+    limit: usize,
+    next_sweep: i64,
+}
+
+/// What a heart is made of.
+pub(crate) struct HeartSetup {
+    pub(crate) work: Arc<Workload>,
+    pub(crate) addresses: Arc<[SocketAddr]>,
+    pub(crate) timeout: i64,
+    pub(crate) connect_timeout: i64,
+    pub(crate) connections: usize,
+    pub(crate) clock: RunClock,
+    pub(crate) start: Offset,
+}
+
+impl Heart {
+    pub(crate) fn new(setup: HeartSetup, feed: Feed, recorder: Recorder) -> Self {
+        let HeartSetup { work, addresses, timeout, connect_timeout, connections, clock, start } = setup;
+        Self {
+            work,
+            addresses,
+            timeout,
+            connect_timeout,
+            clock,
+            start,
+            feed: RefCell::new(feed),
+            recorder: RefCell::new(recorder),
+            slots: RefCell::new(Slots { limit: connections, ..Slots::default() }),
+            hold_ups: RefCell::default(),
+            stopping: Cell::new(false),
+            looks_at: Cell::new(0),
+            driver: RefCell::new(None),
+        }
+    }
+
+    /// Nanoseconds since the start of the traffic.
+    pub(crate) fn now(&self) -> i64 {
+        self.clock.now().as_nanos() - self.start.as_nanos()
+    }
+
+    /// The next arrival for a slot that has just become free at `now`.
+    pub(crate) fn next_job(&self, now: i64) -> Option<Job> {
+        self.turn_if_due(now);
+        let arrival = self.feed.borrow_mut().pop(now)?;
+        self.recorder.borrow_mut().begin();
+        let delay = if arrival.intended == now || self.has_capacity() {
+            Delay::Own { since: arrival.intended }
+        } else {
+            Delay::Waited { own: self.overslept(arrival.intended) }
+        };
+        Some(Job { arrival, delay })
+    }
+
+    /// Hands out the arrivals that are due at `now` to idle slots, most recently used first, and asks `spawn` for a
+    /// new slot while there may be more of them.
+    pub(crate) fn dispatch(&self, now: i64, mut spawn: impl FnMut(Rc<Slot>, Job)) {
+        while self.has_capacity() {
+            let Some(arrival) = self.feed.borrow_mut().pop(now) else { return };
+            self.recorder.borrow_mut().begin();
+            let mut slots = self.slots.borrow_mut();
+            if let Some(slot) = slots.take_idle() {
+                slot.assign(Job { arrival, delay: Delay::Own { since: arrival.intended } });
+            } else {
+                let slot = slots.add();
+                drop(slots);
+                spawn(slot, Job { arrival, delay: Delay::Opening { own: now - arrival.intended } });
+            }
+        }
+    }
+
+    /// When the feed wants the driver to look: never while all connections are in use, because then whoever becomes
+    /// free looks itself.
+    pub(crate) fn next_due(&self) -> Option<i64> {
+        if self.has_capacity() { self.feed.borrow().next_due() } else { None }
+    }
+
+    /// The driver means to sleep until `at`.
+    pub(crate) fn set_looks_at(&self, at: i64) {
+        self.looks_at.set(at);
+    }
+
+    /// How to wake the driver.
+    pub(crate) fn register_driver(&self, waker: &Waker) {
+        let mut driver = self.driver.borrow_mut();
+        if !driver.as_ref().is_some_and(|driver| driver.will_wake(waker)) {
+            *driver = Some(waker.clone());
+        }
+    }
+
+    /// When the driver meant to look; earlier when something came up since.
+    pub(crate) fn looks_at(&self) -> i64 {
+        self.looks_at.get()
+    }
+
+    /// A slot with an open connection has nothing to do.
+    pub(crate) fn rest(&self, slot: usize) {
+        self.slots.borrow_mut().idle.push(slot);
+        self.look_early();
+    }
+
+    /// An idle slot lost its connection.
+    pub(crate) fn leave(&self, slot: usize) {
+        self.slots.borrow_mut().idle.retain(|idle| *idle != slot);
+    }
+
+    /// A slot ends.
+    pub(crate) fn retire(&self, slot: &Slot) {
+        self.slots.borrow_mut().remove(slot.id);
+        self.look_early();
+    }
+
+    /// Wakes the driver if an arrival is due before it means to look.
+    fn look_early(&self) {
+        let Some(due) = self.feed.borrow().next_due() else { return };
+        if due < self.looks_at.get() {
+            // The driver is not late for what it is only now told.
+            self.looks_at.set(NOW);
+            if let Some(driver) = &*self.driver.borrow() {
+                driver.wake_by_ref();
+            }
+        }
+    }
+
+    pub(crate) fn begin_step(&self, phase: u16, operation: u16) {
+        self.recorder.borrow_mut().begin_step(phase, operation);
+    }
+
+    /// The job's request was written at `sent`.
+    pub(crate) fn sent(&self, job: &Job, sent: i64) {
+        let (own, waited) = match job.delay {
+            Delay::Own { since } => (Some(sent - since), false),
+            Delay::Opening { own } => (Some(own), false),
+            Delay::Waited { own } => (own, true),
+        };
+        self.recorder.borrow_mut().send(own, waited);
+    }
+
+    pub(crate) fn end(&self, ended: &Ended) {
+        self.turn_if_due(ended.done);
+        self.recorder.borrow_mut().end(ended);
+    }
+
+    pub(crate) fn give_back(&self, arrival: &Arrival, now: i64) {
+        self.feed.borrow_mut().give_back(arrival, now);
+    }
+
+    /// Ends the interval if `now` lies beyond it, so that nothing is counted in an interval it does not belong to.
+    pub(crate) fn turn_if_due(&self, now: i64) {
+        let mut recorder = self.recorder.borrow_mut();
+        if now >= recorder.boundary() {
+            recorder.turn(now, &mut self.feed.borrow_mut(), self.slots.borrow().open);
+        }
+    }
+
+    /// When the present interval ends.
+    pub(crate) fn boundary(&self) -> i64 {
+        self.recorder.borrow().boundary()
+    }
+
+    /// Takes note when the driver looks later than it meant to.
+    pub(crate) fn note_hold_up(&self, now: i64) {
+        let meant = self.looks_at.get();
+        if meant == NOW || now - meant < HELD_UP {
+            return;
+        }
+        self.recorder.borrow_mut().held_up(now - meant);
+        let mut hold_ups = self.hold_ups.borrow_mut();
+        if hold_ups.len() == REMEMBERED {
+            hold_ups.pop_front();
+        }
+        hold_ups.push_back((meant, now));
+    }
+
+    /// How much of an arrival's wait the driver overslept: it came due while nobody looked. Arrivals are asked about
+    /// in order, so hold-ups that ended before this one are of no more use.
+    fn overslept(&self, intended: i64) -> Option<i64> {
+        let mut hold_ups = self.hold_ups.borrow_mut();
+        while hold_ups.front().is_some_and(|(_, to)| *to <= intended) {
+            hold_ups.pop_front();
+        }
+        hold_ups.front().filter(|(from, _)| *from <= intended).map(|(_, to)| to - intended)
+    }
+
+    /// Ends requests whose deadline is over.
+    pub(crate) fn sweep(&self, now: i64) {
+        let mut slots = self.slots.borrow_mut();
+        if now < slots.next_sweep {
+            return;
+        }
+        let earliest = slots.all.iter().flatten().map(|slot| slot.sweep(now)).min().unwrap_or(i64::MAX);
+        // A deadline that is set later than now lies at least the shorter timeout ahead.
+        slots.next_sweep = earliest.min(now + self.timeout.min(self.connect_timeout));
+    }
+
+    /// No new arrivals from `now` on.
+    pub(crate) fn stop_arrivals(&self, now: i64) {
+        self.stopping.set(true);
+        self.feed.borrow_mut().close(now);
+    }
+
+    /// True when no further iteration may begin.
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.stopping.get()
+    }
+
+    /// True when nothing is due at `now`, nothing will be, and nothing is under way.
+    pub(crate) fn is_done(&self, now: i64) -> bool {
+        self.recorder.borrow().in_flight() == 0 && self.feed.borrow().is_over(now)
+    }
+
+    /// True when nobody takes this worker's reports any more.
+    pub(crate) fn collector_is_gone(&self) -> bool {
+        self.recorder.borrow().collector_is_gone()
+    }
+
+    /// Feed and books, when driver and slots are gone.
+    pub(crate) fn into_books(self) -> (Feed, Recorder) {
+        (self.feed.into_inner(), self.recorder.into_inner())
+    }
+
+    fn has_capacity(&self) -> bool {
+        let slots = self.slots.borrow();
+        !slots.idle.is_empty() || slots.open < slots.limit
+    }
+}
+
+/// A driver that was asked to look at once.
+const NOW: i64 = i64::MIN;
+
+impl Slots {
+    fn take_idle(&mut self) -> Option<Rc<Slot>> {
+        let id = self.idle.pop()?;
+        self.all[id].clone()
+    }
+
+    fn add(&mut self) -> Rc<Slot> {
+        let id = self.unused.pop().unwrap_or(self.all.len());
+        let slot = Rc::new(Slot::new(id));
+        if id == self.all.len() {
+            self.all.push(Some(Rc::clone(&slot)));
+        } else {
+            self.all[id] = Some(Rc::clone(&slot));
+        }
+        self.open += 1;
+        slot
+    }
+
+    fn remove(&mut self, id: usize) {
+        self.all[id] = None;
+        self.unused.push(id);
+        self.open -= 1;
+    }
+}

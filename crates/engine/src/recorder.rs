@@ -1,0 +1,369 @@
+//! What one worker writes down: counters per (phase, operation), swapped out whole once per interval.
+//!
+//! A request costs two histogram increments, a ledger increment and a few comparisons; no lock, no channel, no text.
+//! Intervals lie on a fixed grid, the same for all workers. Times are nanoseconds from the start of the traffic.
+
+use std::sync::Arc;
+
+use plimsoll_record::Offset;
+use plimsoll_record::latency::{Histogram, Latency};
+use plimsoll_record::ledger::{Ledger, Outcome};
+use plimsoll_record::requests::RequestRow;
+use plimsoll_record::traffic::Exemplar;
+use tokio::sync::mpsc;
+
+use crate::feed::{Arrival, Feed};
+use crate::workload::Workload;
+
+/// Request rows a worker collects before it hands them over: 3 MB.
+const ROWS: usize = 65_536;
+
+/// What a worker tells the collector.
+#[derive(Debug)]
+pub(crate) enum Message {
+    /// Everything since the worker's last report.
+    Report(Box<Report>),
+    /// Request rows, when their buffer filled up within an interval.
+    Rows(Vec<RequestRow>),
+    /// The worker will send nothing more; `false` when it broke down.
+    Finished { worker: usize, sound: bool },
+}
+
+/// One worker's interval.
+#[derive(Debug)]
+pub(crate) struct Report {
+    pub(crate) worker: usize,
+    /// The grid lines it covers, in intervals from the start.
+    pub(crate) to_line: u64,
+    /// When it really ended: at its grid line, or earlier when it is the last.
+    pub(crate) to: i64,
+    /// Nothing follows from this worker.
+    pub(crate) last: bool,
+    pub(crate) cells: Vec<(usize, Cell)>,
+    pub(crate) own: OwnCosts,
+    pub(crate) rows: Vec<RequestRow>,
+    pub(crate) ended: Vec<(u32, i64)>,
+}
+
+/// How the worker itself did in an interval.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct OwnCosts {
+    pub(crate) sent: u64,
+    pub(crate) sent_late: u64,
+    pub(crate) lag: Histogram,
+    pub(crate) waited: u64,
+    pub(crate) connections: u64,
+    pub(crate) rows_dropped: u64,
+    /// This worker's CPU time in the interval, in nanoseconds.
+    pub(crate) cpu_ns: i64,
+    /// The CPU time of the whole process so far, in nanoseconds.
+    pub(crate) process_cpu_ns: i64,
+    /// The longest time in which the worker did not get to look at its schedule.
+    pub(crate) held_up_ns: u64,
+}
+
+/// One operation in one phase in one interval.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Cell {
+    pub(crate) ledger: Ledger,
+    pub(crate) served: Latency,
+    pub(crate) limited: Option<Box<Latency>>,
+    pub(crate) statuses: Vec<(u16, u64)>,
+    pub(crate) body_bytes: u64,
+    pub(crate) worst: Option<Exemplar>,
+}
+
+/// One request that ended.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ended {
+    pub(crate) user: u64,
+    pub(crate) phase: u16,
+    pub(crate) operation: u16,
+    pub(crate) intended: i64,
+    /// When it was written, or given up before that.
+    pub(crate) sent: i64,
+    pub(crate) done: i64,
+    pub(crate) outcome: Outcome,
+    /// 0 when no answer came.
+    pub(crate) status: u16,
+    pub(crate) body_bytes: u64,
+}
+
+impl Cell {
+    fn end(&mut self, ended: &Ended, start: Offset) {
+        self.ledger.finish(ended.outcome);
+        if !ended.outcome.is_answered() {
+            return;
+        }
+        let response_ns = ended.done.saturating_sub(ended.intended).max(0).cast_unsigned();
+        let service_ns = ended.done.saturating_sub(ended.sent).max(0).cast_unsigned();
+        let latency = match ended.outcome {
+            Outcome::Limited => self.limited.get_or_insert_default(),
+            _ => &mut self.served,
+        };
+        latency.record(response_ns, service_ns);
+        self.body_bytes += ended.body_bytes;
+        match self.statuses.iter_mut().find(|(status, _)| *status == ended.status) {
+            Some((_, n)) => *n += 1,
+            None => self.statuses.push((ended.status, 1)),
+        }
+        if self.worst.as_ref().is_none_or(|worst| worst.response_ns < response_ns) {
+            let intended_ns = Offset(start.as_nanos() + ended.intended);
+            let status = ended.status;
+            self.worst = Some(Exemplar { intended_ns, response_ns, service_ns, user: ended.user, status });
+        }
+    }
+
+    /// Adds everything `other` counted.
+    pub(crate) fn merge(&mut self, other: &Self) {
+        self.ledger.merge(&other.ledger);
+        self.served.merge(&other.served);
+        if let Some(limited) = &other.limited {
+            self.limited.get_or_insert_default().merge(limited);
+        }
+        for (status, n) in &other.statuses {
+            match self.statuses.iter_mut().find(|(mine, _)| mine == status) {
+                Some((_, mine)) => *mine += n,
+                None => self.statuses.push((*status, *n)),
+            }
+        }
+        self.body_bytes += other.body_bytes;
+        let slower = |worst: &Exemplar| self.worst.as_ref().is_none_or(|mine| mine.response_ns < worst.response_ns);
+        if other.worst.as_ref().is_some_and(slower) {
+            self.worst.clone_from(&other.worst);
+        }
+    }
+}
+
+/// What a recorder needs to know beforehand.
+#[derive(Clone, Debug)]
+pub(crate) struct RecorderSetup {
+    pub(crate) worker: usize,
+    pub(crate) work: Arc<Workload>,
+    /// The start of the traffic on the run's clock.
+    pub(crate) start: Offset,
+    pub(crate) every: i64,
+    pub(crate) max_send_lag: i64,
+    pub(crate) log_requests: bool,
+    pub(crate) out: mpsc::Sender<Message>,
+}
+
+/// The books of one worker.
+#[derive(Debug)]
+pub(crate) struct Recorder {
+    setup: RecorderSetup,
+    cells: Vec<Option<Box<Cell>>>,
+    pending: Vec<u64>,
+    in_flight: u64,
+    own: OwnCosts,
+    rows: Vec<RequestRow>,
+    /// The next grid line, as a time.
+    boundary: i64,
+    thread_cpu_ns: i64,
+    collector_gone: bool,
+}
+
+impl Recorder {
+    pub(crate) fn new(setup: RecorderSetup) -> Self {
+        let cells = setup.work.cells();
+        Self {
+            cells: (0..cells).map(|_| None).collect(),
+            pending: vec![0; cells],
+            in_flight: 0,
+            own: OwnCosts::default(),
+            rows: Vec::new(),
+            boundary: setup.every,
+            thread_cpu_ns: thread_cpu_ns(),
+            collector_gone: false,
+            setup,
+        }
+    }
+
+    /// When the next interval ends.
+    pub(crate) fn boundary(&self) -> i64 {
+        self.boundary
+    }
+
+    /// True when nobody takes reports any more: the record cannot be continued.
+    pub(crate) fn collector_is_gone(&self) -> bool {
+        self.collector_gone
+    }
+
+    /// Requests written or about to be written, and not ended.
+    pub(crate) fn in_flight(&self) -> u64 {
+        self.in_flight
+    }
+
+    /// An iteration was handed to a connection: its first step, counted as scheduled by the feed, is under way.
+    pub(crate) fn begin(&mut self) {
+        self.in_flight += 1;
+    }
+
+    /// A following step of an iteration came due, and is under way.
+    pub(crate) fn begin_step(&mut self, phase: u16, operation: u16) {
+        let cell = self.setup.work.cell(phase, operation);
+        self.schedule(cell, 1);
+        self.in_flight += 1;
+    }
+
+    /// A request is being written. `own_lag` is the delay that is the generator's own fault; `None` when it waited
+    /// for a connection while the generator was awake.
+    pub(crate) fn send(&mut self, own_lag: Option<i64>, waited: bool) {
+        self.own.sent += 1;
+        self.own.waited += u64::from(waited);
+        if let Some(lag) = own_lag {
+            self.own.lag.record(lag.max(0).cast_unsigned());
+            self.own.sent_late += u64::from(lag > self.setup.max_send_lag);
+        }
+    }
+
+    /// The worker could not look at anything for `span` nanoseconds: whatever was under way was seen that much late.
+    pub(crate) fn held_up(&mut self, span: i64) {
+        let span = span.max(0).cast_unsigned();
+        self.own.held_up_ns = self.own.held_up_ns.max(span);
+        for _ in 0..self.in_flight {
+            self.own.lag.record(span);
+        }
+    }
+
+    /// A request ended.
+    pub(crate) fn end(&mut self, ended: &Ended) {
+        let index = self.setup.work.cell(ended.phase, ended.operation);
+        let start = self.setup.start;
+        self.cell(index).end(ended, start);
+        self.in_flight -= 1;
+        if self.setup.log_requests {
+            self.log(ended);
+        }
+    }
+
+    fn cell(&mut self, index: usize) -> &mut Cell {
+        self.cells[index].get_or_insert_default()
+    }
+
+    fn log(&mut self, ended: &Ended) {
+        if self.rows.len() >= ROWS && !self.hand_over_rows() {
+            self.own.rows_dropped += 1;
+            return;
+        }
+        self.rows.push(RequestRow {
+            intended: Offset(self.setup.start.as_nanos() + ended.intended),
+            send_lag_ns: ended.sent.saturating_sub(ended.intended).max(0).cast_unsigned(),
+            service_ns: ended.done.saturating_sub(ended.sent).max(0).cast_unsigned(),
+            user: ended.user,
+            phase: ended.phase,
+            operation: ended.operation,
+            status: ended.status,
+            outcome: ended.outcome,
+        });
+    }
+
+    fn hand_over_rows(&mut self) -> bool {
+        let Ok(permit) = self.setup.out.try_reserve() else { return false };
+        permit.send(Message::Rows(std::mem::take(&mut self.rows)));
+        true
+    }
+
+    /// Ends the interval when `now` lies beyond it. After a hold-up of several intervals one report covers them all.
+    /// When the collector is behind, the interval goes on to the next grid line instead of waiting.
+    pub(crate) fn turn(&mut self, now: i64, feed: &mut Feed, connections: usize) {
+        let every = self.setup.every;
+        let line = now / every;
+        let to = line * every;
+        match self.setup.out.clone().try_reserve() {
+            Ok(permit) => {
+                let report = self.report(line as u64, to, feed, connections);
+                permit.send(Message::Report(Box::new(report)));
+            }
+            Err(mpsc::error::TrySendError::Full(())) => {}
+            Err(mpsc::error::TrySendError::Closed(())) => self.collector_gone = true,
+        }
+        self.boundary = to + every;
+    }
+
+    /// The last report, at `now`: whatever is pending counts as unfinished. Waits for the collector if need be.
+    pub(crate) fn close(mut self, now: i64, feed: &mut Feed) {
+        feed.take_scheduled(now.saturating_add(1), |cell, n| self.schedule(cell, n));
+        self.settle();
+        for cell in 0..self.pending.len() {
+            let pending = std::mem::take(&mut self.pending[cell]);
+            if pending > 0 {
+                self.cell(cell).ledger.finish_many(Outcome::Unfinished, pending);
+            }
+        }
+        let line = now.div_euclid(self.setup.every) + 1;
+        let report = Report { last: true, ..self.swap_out(line as u64, now, feed, 0) };
+        // A collector that is gone has told its reason already.
+        let _ = self.setup.out.blocking_send(Message::Report(Box::new(report)));
+    }
+
+    fn schedule(&mut self, cell: usize, n: u64) {
+        self.cell(cell).ledger.schedule(n);
+    }
+
+    fn report(&mut self, to_line: u64, to: i64, feed: &mut Feed, connections: usize) -> Report {
+        feed.take_scheduled(to, |cell, n| self.schedule(cell, n));
+        self.settle();
+        let pending: u64 = self.pending.iter().sum();
+        assert_eq!(pending, self.in_flight + feed.backlog(), "what is pending is under way or waits in the backlog");
+        self.swap_out(to_line, to, feed, connections)
+    }
+
+    /// Carries the interval's scheduled and finished arrivals over into the pending counts.
+    fn settle(&mut self) {
+        for (pending, cell) in self.pending.iter_mut().zip(&self.cells) {
+            let Some(cell) = cell else { continue };
+            *pending = (*pending + cell.ledger.scheduled())
+                .checked_sub(cell.ledger.finished())
+                .expect("nothing ends that was not scheduled");
+        }
+    }
+
+    fn swap_out(&mut self, to_line: u64, to: i64, feed: &Feed, connections: usize) -> Report {
+        let cells = self.cells.iter_mut().enumerate();
+        let cells = cells.filter_map(|(index, cell)| cell.take().map(|cell| (index, *cell))).collect();
+        let thread_cpu = thread_cpu_ns();
+        let mut own = std::mem::take(&mut self.own);
+        own.cpu_ns = thread_cpu - std::mem::replace(&mut self.thread_cpu_ns, thread_cpu);
+        own.process_cpu_ns = process_cpu_ns();
+        own.connections = connections as u64;
+        Report {
+            worker: self.setup.worker,
+            to_line,
+            to,
+            last: false,
+            cells,
+            own,
+            rows: std::mem::take(&mut self.rows),
+            ended: feed.ended().collect(),
+        }
+    }
+}
+
+/// The record's view of an arrival's end, before its outcome is known.
+pub(crate) fn ended(arrival: &Arrival, operation: u16, intended: i64, sent: i64, done: i64) -> Ended {
+    Ended {
+        user: arrival.user,
+        phase: arrival.phase,
+        operation,
+        intended,
+        sent,
+        done,
+        outcome: Outcome::Io,
+        status: 0,
+        body_bytes: 0,
+    }
+}
+
+pub(crate) fn process_cpu_ns() -> i64 {
+    cpu_ns(rustix::time::ClockId::ProcessCPUTime)
+}
+
+fn thread_cpu_ns() -> i64 {
+    cpu_ns(rustix::time::ClockId::ThreadCPUTime)
+}
+
+fn cpu_ns(clock: rustix::time::ClockId) -> i64 {
+    let time = rustix::time::clock_gettime(clock);
+    time.tv_sec.saturating_mul(1_000_000_000).saturating_add(time.tv_nsec)
+}

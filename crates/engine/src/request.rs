@@ -1,0 +1,288 @@
+//! Requests compiled from a plan's steps: what to send, and what its answer means.
+//!
+//! Everything that is the same for every user is built once. Nothing here opens a connection or keeps time.
+
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::{Bytes, BytesMut};
+use hyper::body::{Body, Frame, SizeHint};
+use hyper::header::{CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue};
+use hyper::http::uri::PathAndQuery;
+use hyper::{Method, Request, Uri};
+use plimsoll_plan::{Expect, Plan, Step, Target, Template, UserPattern};
+use plimsoll_record::ledger::Outcome;
+
+use crate::text::{Place, Text};
+
+/// Why a step cannot be sent.
+#[derive(Debug, thiserror::Error)]
+pub enum CompileError {
+    /// The path does not make a URL.
+    #[error("the path of step `{step}` is not valid in a URL; write it as `/path?query`")]
+    Path {
+        /// The operation.
+        step: String,
+        /// The cause.
+        #[source]
+        source: hyper::http::Error,
+    },
+    /// A header's name has characters that HTTP does not allow.
+    #[error("`{name}` in step `{step}` is not a header name; use letters, digits and hyphens")]
+    HeaderName {
+        /// The operation.
+        step: String,
+        /// The name.
+        name: String,
+    },
+    /// A header's value has characters that HTTP does not allow. The value is not shown: it may be secret.
+    #[error(
+        "the value of header `{name}` in step `{step}` has characters that HTTP does not allow, such as line breaks"
+    )]
+    HeaderValue {
+        /// The operation.
+        step: String,
+        /// The name.
+        name: String,
+    },
+}
+
+/// One operation of a plan, ready to be sent for any user.
+#[derive(Debug)]
+pub(crate) struct Operation {
+    method: Method,
+    path: CompiledPath,
+    headers: Vec<(HeaderName, CompiledValue)>,
+    body: Option<Text>,
+    expect: Expect,
+}
+
+#[derive(Debug)]
+enum CompiledPath {
+    Fixed(Uri),
+    Filled(Text),
+}
+
+#[derive(Debug)]
+enum CompiledValue {
+    Fixed(HeaderValue),
+    Filled(Text),
+}
+
+impl Operation {
+    /// Compiles every step of `plan`, flow by flow: the index is the operation's index in the record.
+    pub(crate) fn compile_all(plan: &Plan, target: &Target) -> Result<Vec<Self>, CompileError> {
+        let steps = plan.flows.iter().flat_map(|flow| &flow.steps);
+        let named = steps.zip(plan.operations());
+        named.map(|(step, name)| Self::compile(step, &name, target, &plan.users.id)).collect()
+    }
+
+    fn compile(step: &Step, name: &str, target: &Target, users: &UserPattern) -> Result<Self, CompileError> {
+        let path = compile_path(&step.path, name, target, users)?;
+        let mut headers = vec![(HOST, CompiledValue::Fixed(host_of(target)))];
+        for (header, value) in target.headers.iter().chain(&step.headers) {
+            let (header, value) = compile_header(header, value, name, users)?;
+            // A step's own header replaces the target's; both replace the default host.
+            headers.retain(|(earlier, _)| *earlier != header);
+            headers.push((header, value));
+        }
+        let place = if is_json(&headers) { Place::Json } else { Place::Plain };
+        let body = step.body.as_ref().map(|body| Text::compile(body, users, place));
+        Ok(Self { method: method_of(step.method), path, headers, body, expect: step.expect.clone() })
+    }
+
+    /// The request of user `user`. `headers` is an emptied map of an earlier answer, whose memory is used again.
+    pub(crate) fn request(&self, user: u64, mut headers: HeaderMap, scratch: &mut BytesMut) -> Request<RequestBody> {
+        for (name, value) in &self.headers {
+            headers.append(name.clone(), value.fill(user, scratch));
+        }
+        let body = RequestBody(self.body.as_ref().map(|body| body.fill(user, scratch)));
+        let mut request = Request::new(body);
+        *request.method_mut() = self.method.clone();
+        *request.uri_mut() = self.path.fill(user, scratch);
+        *request.headers_mut() = headers;
+        request
+    }
+
+    /// What an answer with this status code means.
+    pub(crate) fn judge(&self, status: u16) -> Outcome {
+        if self.expect.limited == Some(status) {
+            Outcome::Limited
+        } else if self.expect.status.contains(&status)
+            || (self.expect.status.is_empty() && (200..400).contains(&status))
+        {
+            Outcome::Ok
+        } else {
+            Outcome::UnexpectedStatus
+        }
+    }
+}
+
+impl CompiledPath {
+    fn fill(&self, user: u64, scratch: &mut BytesMut) -> Uri {
+        match self {
+            Self::Fixed(uri) => uri.clone(),
+            Self::Filled(text) => {
+                origin_form(text.fill(user, scratch)).expect("the path of user 1 was valid, and users differ in digits")
+            }
+        }
+    }
+}
+
+impl CompiledValue {
+    fn fill(&self, user: u64, scratch: &mut BytesMut) -> HeaderValue {
+        match self {
+            Self::Fixed(value) => value.clone(),
+            Self::Filled(text) => HeaderValue::from_maybe_shared(text.fill(user, scratch))
+                .expect("the value of user 1 was valid, and users differ in digits"),
+        }
+    }
+}
+
+fn compile_path(
+    path: &Template,
+    step: &str,
+    target: &Target,
+    users: &UserPattern,
+) -> Result<CompiledPath, CompileError> {
+    let base = target.url.path().trim_end_matches('/');
+    let mut parts = vec![plimsoll_plan::Part::Literal(base.to_owned())];
+    parts.extend(path.parts.iter().cloned());
+    let text = Text::compile(&Template { parts }, users, Place::Path);
+    let invalid = |source| CompileError::Path { step: step.to_owned(), source };
+    let uri = origin_form(text.fill(1, &mut BytesMut::new())).map_err(invalid)?;
+    Ok(match text {
+        Text::Fixed(_) => CompiledPath::Fixed(uri),
+        text @ Text::Filled(_) => CompiledPath::Filled(text),
+    })
+}
+
+/// Only path and query, as a request line to an origin server has them (RFC 9112, section 3.2.1).
+fn origin_form(path: Bytes) -> Result<Uri, hyper::http::Error> {
+    let path = if path.is_empty() { Bytes::from_static(b"/") } else { path };
+    Ok(Uri::from(PathAndQuery::from_maybe_shared(path)?))
+}
+
+fn compile_header(
+    name: &str,
+    value: &Template,
+    step: &str,
+    users: &UserPattern,
+) -> Result<(HeaderName, CompiledValue), CompileError> {
+    let bad_name = |_| CompileError::HeaderName { step: step.to_owned(), name: name.to_owned() };
+    let header = HeaderName::from_bytes(name.as_bytes()).map_err(bad_name)?;
+    let text = Text::compile(value, users, Place::Plain);
+    let bad_value = |_| CompileError::HeaderValue { step: step.to_owned(), name: name.to_owned() };
+    let first = HeaderValue::from_maybe_shared(text.fill(1, &mut BytesMut::new())).map_err(bad_value)?;
+    let compiled = match text {
+        Text::Fixed(_) => CompiledValue::Fixed(first),
+        text @ Text::Filled(_) => CompiledValue::Filled(text),
+    };
+    Ok((header, compiled))
+}
+
+/// The host header of requests to `target`.
+pub(crate) fn host_of(target: &Target) -> HeaderValue {
+    let host = target.url.host_str().unwrap_or("localhost");
+    let text = target.url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
+    HeaderValue::try_from(text).expect("a parsed URL's host is plain ASCII")
+}
+
+fn is_json(headers: &[(HeaderName, CompiledValue)]) -> bool {
+    headers.iter().any(|(name, value)| match value {
+        CompiledValue::Fixed(value) => *name == CONTENT_TYPE && value.to_str().is_ok_and(|text| text.contains("json")),
+        CompiledValue::Filled(_) => false,
+    })
+}
+
+/// The method in hyper's words.
+pub(crate) fn method_of(method: plimsoll_plan::Method) -> Method {
+    match method {
+        plimsoll_plan::Method::Get => Method::GET,
+        plimsoll_plan::Method::Head => Method::HEAD,
+        plimsoll_plan::Method::Post => Method::POST,
+        plimsoll_plan::Method::Put => Method::PUT,
+        plimsoll_plan::Method::Patch => Method::PATCH,
+        plimsoll_plan::Method::Delete => Method::DELETE,
+        plimsoll_plan::Method::Options => Method::OPTIONS,
+    }
+}
+
+/// A body that is known whole, or none.
+#[derive(Debug)]
+pub(crate) struct RequestBody(pub(crate) Option<Bytes>);
+
+impl Body for RequestBody {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        Poll::Ready(self.0.take().map(|bytes| Ok(Frame::data(bytes))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.0.is_none()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.0.as_ref().map_or(0, |bytes| bytes.len() as u64))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixtures::{plan_for, step};
+    use plimsoll_plan::{Method as PlanMethod, Part};
+
+    fn compile(change: impl FnOnce(&mut Step, &mut Target)) -> Result<Operation, CompileError> {
+        let plan = plan_for("http://example.test:8080/base");
+        let (mut step, mut target) = (step("only", PlanMethod::Get, "/x"), plan.target.clone().unwrap());
+        change(&mut step, &mut target);
+        Operation::compile(&step, "only", &target, &plan.users.id)
+    }
+
+    fn request(operation: &Operation) -> Request<RequestBody> {
+        operation.request(7, HeaderMap::new(), &mut BytesMut::new())
+    }
+
+    #[test]
+    fn a_step_adds_its_path_to_the_base_and_names_the_host() {
+        let request = request(&compile(|_, _| {}).unwrap());
+        assert_eq!(request.uri(), "/base/x");
+        assert_eq!(request.headers()["host"], "example.test:8080");
+    }
+
+    #[test]
+    fn a_step_header_replaces_the_targets() {
+        let operation = compile(|step, target| {
+            target.headers =
+                vec![("x-key".to_owned(), Template::literal("base")), ("host".to_owned(), Template::literal("h"))];
+            step.headers = vec![("X-Key".to_owned(), Template { parts: vec![Part::UserId] })];
+        });
+        let request = request(&operation.unwrap());
+        assert_eq!(request.headers()["x-key"], "user-7");
+        assert_eq!(request.headers().get_all("x-key").iter().count(), 1);
+        assert_eq!(request.headers()["host"], "h");
+    }
+
+    #[test]
+    fn a_header_with_a_line_break_is_refused_without_showing_it() {
+        let error =
+            compile(|step, _| step.headers = vec![("x".to_owned(), Template::literal("se\r\ncret"))]).unwrap_err();
+        let text = error.to_string();
+        assert!(text.contains("`x`") && text.contains("`only`") && !text.contains("cret"), "{text}");
+    }
+
+    #[test]
+    fn answers_are_judged_as_the_step_expects() {
+        let operation = compile(|step, _| step.expect = Expect { status: vec![200, 404], limited: Some(429) }).unwrap();
+        assert_eq!(operation.judge(404), Outcome::Ok);
+        assert_eq!(operation.judge(429), Outcome::Limited);
+        assert_eq!(operation.judge(204), Outcome::UnexpectedStatus);
+        let default = compile(|_, _| {}).unwrap();
+        assert_eq!(default.judge(302), Outcome::Ok);
+        assert_eq!(default.judge(500), Outcome::UnexpectedStatus);
+    }
+}

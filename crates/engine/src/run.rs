@@ -1,0 +1,280 @@
+//! A run from end to end: prepare, start the workers, collect, say how it ended.
+
+use std::io;
+use std::net::SocketAddr;
+use std::num::NonZeroU32;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::mpsc::SyncSender;
+use std::time::Duration;
+
+use plimsoll_plan::{Load, Plan, RateShape, RequestLogging, Target};
+use plimsoll_record::files::{EndReason, WriteError};
+use plimsoll_record::requests::RequestWriter;
+use plimsoll_record::traffic::{PhaseFact, TrafficHeader, TrafficWriter};
+use plimsoll_record::{Offset, RunClock, RunDir};
+use tokio::sync::mpsc;
+
+use crate::collector::{Collected, Collector, CollectorSetup};
+use crate::event::{Event, PhaseSpan};
+use crate::health::{HealthError, resolve};
+use crate::heart::HeartSetup;
+use crate::recorder::{Message, RecorderSetup, process_cpu_ns};
+use crate::schedule::Share;
+use crate::stop::{Stop, StopHandle};
+use crate::worker::Worker;
+use crate::workload::{NEVER, Workload, WorkloadError, nanos, traffic_target};
+
+/// Between the decision to start and the first intended time: threads start, runtimes are made.
+const LEAD: Duration = Duration::from_millis(20);
+/// Reports a worker may be ahead of the collector.
+const REPORTS_AHEAD: usize = 16;
+/// Arrivals per second that one worker takes care of without being noticed.
+const RATE_PER_WORKER: f64 = 20_000.0;
+/// Closed users with a request each that one worker takes care of.
+const USERS_PER_WORKER: u32 = 64;
+
+/// Why a run could not be prepared.
+#[derive(Debug, thiserror::Error)]
+pub enum PrepareError {
+    /// The plan makes no traffic that can be sent.
+    #[error(transparent)]
+    Workload(#[from] WorkloadError),
+    /// The target's name has no address.
+    #[error(transparent)]
+    Resolve(#[from] HealthError),
+}
+
+/// Why a run has no complete record.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The record could not be written: the disk is full, or the directory went away.
+    #[error(transparent)]
+    Write(#[from] WriteError),
+    /// A thread or its runtime could not be made.
+    #[error("cannot start {workers} workers; give `generator.workers` a smaller number")]
+    Start {
+        /// How many were wanted.
+        workers: u32,
+        /// The cause.
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// How a run ended, in a few counts. Everything else is in the record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RunOutcome {
+    /// Completed, interrupted, or failed.
+    pub reason: EndReason,
+    /// Arrivals whose intended time came.
+    pub scheduled: u64,
+    /// Arrivals that got a complete answer.
+    pub answered: u64,
+    /// Arrivals that count as failures.
+    pub failures: u64,
+}
+
+/// A run that is ready: the plan is compiled, the target's name resolved, nothing sent.
+#[derive(Debug)]
+pub struct Run {
+    work: Arc<Workload>,
+    operations: Vec<String>,
+    addresses: Arc<[SocketAddr]>,
+    target: Target,
+    generator: plimsoll_plan::Generator,
+    workers: u32,
+    directory: RunDir,
+    producer: String,
+}
+
+impl Run {
+    /// Compiles `plan` and resolves its target. The record will be written to `directory` in the name of `producer`,
+    /// e.g. `loadgen 0.1.0`.
+    ///
+    /// # Errors
+    /// [`PrepareError`] when the plan makes no traffic that can be sent, or the target has no address.
+    pub fn prepare(plan: &Plan, directory: &RunDir, producer: &str) -> Result<Self, PrepareError> {
+        let work = Arc::new(Workload::compile(plan)?);
+        let target = traffic_target(plan)?.clone();
+        let addresses = resolve(&target)?.into();
+        let workers = workers(plan, &target);
+        let (generator, directory) = (plan.generator.clone(), directory.clone());
+        let (operations, producer) = (plan.operations(), producer.to_owned());
+        Ok(Self { work, operations, addresses, target, generator, workers, directory, producer })
+    }
+
+    /// Makes the traffic, and returns when it has ended. Events are offered to `events` and skipped when it is full.
+    ///
+    /// When a worker thread breaks down (no descriptors for its runtime, or a bug), the others stop gracefully; the record balances, ends as failed and says
+    /// so in a note. What the broken worker counted since its last interval is lost.
+    ///
+    /// # Errors
+    /// [`RunError`] when the workers cannot start or the record cannot be written.
+    pub fn run(self, stop: &StopHandle, events: SyncSender<Event>) -> Result<RunOutcome, RunError> {
+        let clock = self.directory.clock();
+        let start = clock.now().after(LEAD);
+        let (out, log) = self.open_record(&clock, start)?;
+        let (sender, inbox) = mpsc::channel(REPORTS_AHEAD * self.workers as usize);
+        // An event that nobody takes is no reason to stop.
+        let _ = events.try_send(Event::Started { phases: self.phase_spans() });
+        let setup = CollectorSetup {
+            work: Arc::clone(&self.work),
+            workers: self.workers as usize,
+            start,
+            every: nanos(self.generator.interval).max(1),
+            process_cpu_ns: process_cpu_ns(),
+        };
+        let mut collector = Collector::new(setup, out, log, events);
+        let started = self.start_workers(&clock, start, stop, &sender);
+        drop(sender);
+        let threads = started.map_err(|source| RunError::Start { workers: self.workers, source })?;
+        let collected = collector.run(inbox);
+        if collected.is_err() {
+            stop.at_once();
+        }
+        for thread in threads {
+            thread.join().expect("a worker reports its own panic and returns");
+        }
+        collected?;
+        finish(collector, &clock, stop)
+    }
+
+    fn open_record(
+        &self,
+        clock: &RunClock,
+        start: Offset,
+    ) -> Result<(TrafficWriter, Option<RequestWriter>), WriteError> {
+        let path = self.directory.path();
+        let on_clock = |at: i64| Offset(start.as_nanos().saturating_add(at));
+        let header = TrafficHeader {
+            start_ns: start,
+            every_ns: nanos(self.generator.interval).max(1).cast_unsigned(),
+            phases: self
+                .phase_spans()
+                .into_iter()
+                .map(|phase| PhaseFact {
+                    name: phase.name,
+                    start_ns: on_clock(phase.start_ns),
+                    end_ns: phase.end_ns.map(on_clock),
+                    planned_arrivals: phase.planned_arrivals,
+                })
+                .collect(),
+            operations: self.operations.clone(),
+            workers: self.workers,
+            max_send_lag_ns: nanos(self.generator.max_send_lag).cast_unsigned(),
+        };
+        let out = TrafficWriter::create(path, &self.producer, clock.now(), header)?;
+        let log = match self.generator.requests {
+            RequestLogging::All => Some(RequestWriter::create(path)?),
+            RequestLogging::None => None,
+        };
+        Ok((out, log))
+    }
+
+    fn phase_spans(&self) -> Vec<PhaseSpan> {
+        let spans = self.work.phases.iter().map(|phase| PhaseSpan {
+            name: phase.name.clone(),
+            start_ns: phase.start,
+            end_ns: (phase.end != NEVER).then_some(phase.end),
+            planned_arrivals: phase.planned,
+        });
+        spans.collect()
+    }
+
+    fn start_workers(
+        &self,
+        clock: &RunClock,
+        start: Offset,
+        stop: &StopHandle,
+        out: &mpsc::Sender<Message>,
+    ) -> io::Result<Vec<std::thread::JoinHandle<()>>> {
+        let threads = (0..self.workers).map(|index| {
+            let worker = self.worker(index, *clock, start, stop, out);
+            let (out, index) = (out.clone(), index as usize);
+            let stop = stop.clone();
+            let body = move || {
+                let sound = matches!(catch_unwind(AssertUnwindSafe(|| worker.run())), Ok(Ok(())));
+                if !sound {
+                    stop.request();
+                }
+                // A collector that is gone has told its reason already.
+                let _ = out.blocking_send(Message::Finished { worker: index, sound });
+            };
+            std::thread::Builder::new().name(format!("worker-{index}")).spawn(body)
+        });
+        let threads: io::Result<Vec<_>> = threads.collect();
+        if threads.is_err() {
+            stop.at_once();
+        }
+        threads
+    }
+
+    fn worker(
+        &self,
+        index: u32,
+        clock: RunClock,
+        start: Offset,
+        stop: &StopHandle,
+        out: &mpsc::Sender<Message>,
+    ) -> Worker {
+        let share = Share::of(index, self.workers).expect("index runs below the number of workers");
+        let recorder = RecorderSetup {
+            worker: index as usize,
+            work: Arc::clone(&self.work),
+            start,
+            every: nanos(self.generator.interval).max(1),
+            max_send_lag: nanos(self.generator.max_send_lag),
+            log_requests: self.generator.requests == RequestLogging::All,
+            out: out.clone(),
+        };
+        let connections = share.part_of(u64::from(self.target.connections.get()));
+        let heart = HeartSetup {
+            work: Arc::clone(&self.work),
+            addresses: Arc::clone(&self.addresses),
+            timeout: nanos(self.target.timeout),
+            connect_timeout: nanos(self.target.connect_timeout),
+            connections: usize::try_from(connections).unwrap_or(usize::MAX),
+            clock,
+            start,
+        };
+        Worker { heart, recorder, share, drain: nanos(self.generator.drain), stop: stop.clone() }
+    }
+}
+
+fn finish(mut collector: Collector, clock: &RunClock, stop: &StopHandle) -> Result<RunOutcome, RunError> {
+    let now = clock.now();
+    let broken = collector.broken();
+    let reason = match stop.wish() {
+        _ if broken > 0 => EndReason::Failed,
+        Stop::No => EndReason::Completed,
+        Stop::Gracefully | Stop::Now => EndReason::Interrupted,
+    };
+    if broken > 0 {
+        let text = format!("{broken} worker threads broke down; their last interval is lost");
+        collector.note(now, text)?;
+    }
+    let Collected { scheduled, answered, failures, .. } = collector.finish(now, reason)?;
+    Ok(RunOutcome { reason, scheduled, answered, failures })
+}
+
+/// How many workers: what the plan says, else one per core, at most what the load needs and as many as connections.
+fn workers(plan: &Plan, target: &Target) -> u32 {
+    let cores = std::thread::available_parallelism().map_or(1, |cores| u32::try_from(cores.get()).unwrap_or(1));
+    let needed = plan.phases.iter().map(|phase| needed(&phase.load)).max().unwrap_or(1);
+    let wanted = plan.generator.workers.map_or_else(|| cores.min(needed), NonZeroU32::get);
+    wanted.clamp(1, target.connections.get())
+}
+
+fn needed(load: &Load) -> u32 {
+    match load {
+        Load::Open { rate, .. } => {
+            let peak = match rate {
+                RateShape::Constant(rate) => rate.as_per_second(),
+                RateShape::Ramp { from, to } => from.as_per_second().max(to.as_per_second()),
+            };
+            (peak / RATE_PER_WORKER).ceil() as u32
+        }
+        Load::Closed { users, .. } => users.get().div_ceil(USERS_PER_WORKER),
+    }
+}

@@ -1,0 +1,307 @@
+//! When arrivals are due: pure, seeded sequences of intended send times of an open phase.
+//!
+//! No clock, no I/O: the same phase and seed give the same times on every machine. A schedule splits over n workers
+//! by arrival index modulo n, so the union of the parts is exactly the whole. Both spacings take the rate curve's
+//! exact inverse: with `expected(t)` the arrivals due by `t`, uniform arrival i (from 0) comes where `expected` is
+//! i + 1/2, and a Poisson process comes where it is the i-th sum of unit exponentials (time change; Lewis and
+//! Shedler, "Simulation of nonhomogeneous Poisson processes by thinning", 1979, section 1).
+
+use std::time::Duration;
+
+use plimsoll_plan::{Arrivals, RateShape};
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+use rand_distr::{Distribution, Exp1};
+
+/// One arrival of a schedule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Planned {
+    /// Its index in the whole schedule, from 0.
+    pub index: u64,
+    /// Its intended send time in nanoseconds from the start of the phase; below the phase's length.
+    pub at_ns: u64,
+}
+
+/// Worker `index` of `count`: which arrivals of a schedule are its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Share {
+    index: u32,
+    count: u32,
+}
+
+impl Share {
+    /// The whole, undivided.
+    pub const WHOLE: Self = Self { index: 0, count: 1 };
+
+    /// Part `index` (from 0) of `count`; `None` unless `index < count`.
+    #[must_use]
+    pub fn of(index: u32, count: u32) -> Option<Self> {
+        (index < count).then_some(Self { index, count })
+    }
+
+    /// How many of `total` things numbered from 0 belong to this part.
+    #[must_use]
+    pub fn part_of(self, total: u64) -> u64 {
+        total.saturating_sub(u64::from(self.index)).div_ceil(u64::from(self.count))
+    }
+
+    /// The number in the whole of this part's thing `local`.
+    #[must_use]
+    pub fn global(self, local: u64) -> u64 {
+        local * u64::from(self.count) + u64::from(self.index)
+    }
+}
+
+/// The arrivals of one open phase.
+#[derive(Clone, Debug)]
+pub struct Schedule {
+    curve: Curve,
+    arrivals: Arrivals,
+    seed: u64,
+}
+
+impl Schedule {
+    /// The arrivals of a phase of `length` at `rate`.
+    #[must_use]
+    pub fn new(rate: RateShape, arrivals: Arrivals, length: Duration, seed: u64) -> Self {
+        let (from, to) = match rate {
+            RateShape::Constant(rate) => (rate.as_per_second(), rate.as_per_second()),
+            RateShape::Ramp { from, to } => (from.as_per_second(), to.as_per_second()),
+        };
+        Self { curve: Curve { from, to, length }, arrivals, seed }
+    }
+
+    /// The arrivals of one share, in order.
+    #[must_use]
+    pub fn cursor(&self, share: Share) -> Cursor {
+        Cursor::new(self, share)
+    }
+
+    /// How many arrivals there are in all. Uniform arrivals: the rate's integral, rounded. Poisson arrivals are
+    /// counted one by one, at about ten million per second.
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        match self.arrivals {
+            Arrivals::Uniform => self.curve.uniform_count(),
+            Arrivals::Poisson => self.cursor(Share::WHOLE).count() as u64,
+        }
+    }
+}
+
+/// Walks through one share of a schedule. Cheap to clone: a clone continues from the same place.
+#[derive(Clone, Debug)]
+pub struct Cursor {
+    curve: Curve,
+    share: Share,
+    spacing: Spacing,
+    next: Option<Planned>,
+    taken: u64,
+}
+
+#[derive(Clone, Debug)]
+enum Spacing {
+    Uniform { count: u64 },
+    Poisson { random: Box<ChaCha8Rng>, expected: f64, index: u64 },
+}
+
+impl Cursor {
+    fn new(schedule: &Schedule, share: Share) -> Self {
+        let spacing = match schedule.arrivals {
+            Arrivals::Uniform => Spacing::Uniform { count: schedule.curve.uniform_count() },
+            Arrivals::Poisson => {
+                Spacing::Poisson { random: Box::new(ChaCha8Rng::seed_from_u64(schedule.seed)), expected: 0.0, index: 0 }
+            }
+        };
+        let mut cursor = Self { curve: schedule.curve, share, spacing, next: None, taken: 0 };
+        cursor.next = cursor.find_next();
+        cursor
+    }
+
+    /// The next arrival, which stays next.
+    #[must_use]
+    pub fn peek(&self) -> Option<Planned> {
+        self.next
+    }
+
+    /// How many arrivals were taken so far.
+    #[must_use]
+    pub fn taken(&self) -> u64 {
+        self.taken
+    }
+
+    fn find_next(&mut self) -> Option<Planned> {
+        match &mut self.spacing {
+            Spacing::Uniform { count } => {
+                let index = self.share.global(self.taken);
+                (index < *count).then(|| Planned { index, at_ns: self.curve.when(index as f64 + 0.5) })
+            }
+            Spacing::Poisson { random, expected, index } => {
+                let wanted = self.share.global(self.taken);
+                let total = self.curve.expected_in_all();
+                while *index <= wanted {
+                    let gap: f64 = Exp1.sample(random);
+                    *expected += gap;
+                    *index += 1;
+                    if *expected > total {
+                        return None;
+                    }
+                }
+                Some(Planned { index: wanted, at_ns: self.curve.when(*expected) })
+            }
+        }
+    }
+}
+
+impl Iterator for Cursor {
+    type Item = Planned;
+
+    fn next(&mut self) -> Option<Planned> {
+        let planned = self.next?;
+        self.taken += 1;
+        self.next = self.find_next();
+        Some(planned)
+    }
+}
+
+/// A rate that goes linearly from one value to another over a length of time.
+#[derive(Clone, Copy, Debug)]
+struct Curve {
+    from: f64,
+    to: f64,
+    length: Duration,
+}
+
+impl Curve {
+    fn expected_in_all(&self) -> f64 {
+        f64::midpoint(self.from, self.to) * self.length.as_secs_f64()
+    }
+
+    fn uniform_count(&self) -> u64 {
+        self.expected_in_all().round() as u64
+    }
+
+    /// Nanoseconds at which `expected` arrivals are due: the positive root of `from t + slope t^2 / 2 = expected`, in the
+    /// form that loses no digits when the slope is small or negative.
+    fn when(&self, expected: f64) -> u64 {
+        let slope = (self.to - self.from) / self.length.as_secs_f64();
+        let root = (self.from * self.from + 2.0 * slope * expected).max(0.0).sqrt();
+        let seconds = 2.0 * expected / (self.from + root);
+        let last = u64::try_from(self.length.as_nanos()).unwrap_or(u64::MAX).saturating_sub(1);
+        ((seconds * 1e9) as u64).min(last)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use plimsoll_plan::Rate;
+    use proptest::prelude::*;
+
+    fn ramp(from: f64, to: f64) -> RateShape {
+        RateShape::Ramp { from: Rate::per_second(from).unwrap(), to: Rate::per_second(to).unwrap() }
+    }
+
+    fn constant(rate: f64) -> RateShape {
+        RateShape::Constant(Rate::per_second(rate).unwrap())
+    }
+
+    fn arrivals() -> impl Strategy<Value = Arrivals> {
+        prop_oneof![Just(Arrivals::Uniform), Just(Arrivals::Poisson)]
+    }
+
+    fn schedules() -> impl Strategy<Value = Schedule> {
+        (0.0..500.0, 0.0..500.0, arrivals(), 1u64..20_000, any::<u64>()).prop_map(|(from, to, arrivals, ms, seed)| {
+            Schedule::new(ramp(from, to), arrivals, Duration::from_millis(ms), seed)
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn times_never_go_back_and_stay_inside_the_phase(schedule in schedules()) {
+            let times: Vec<_> = schedule.cursor(Share::WHOLE).collect();
+            prop_assert!(times.is_sorted_by_key(|planned| planned.at_ns));
+            prop_assert!(times.iter().all(|planned| u128::from(planned.at_ns) < schedule.curve.length.as_nanos()));
+            prop_assert_eq!(times.len() as u64, schedule.count());
+        }
+
+        #[test]
+        fn the_shares_together_are_exactly_the_whole(schedule in schedules(), workers in 1u32..7) {
+            let mut parts: Vec<_> = (0..workers)
+                .flat_map(|index| schedule.cursor(Share::of(index, workers).unwrap()))
+                .collect();
+            parts.sort_by_key(|planned| planned.index);
+            prop_assert_eq!(parts, schedule.cursor(Share::WHOLE).collect::<Vec<_>>());
+        }
+
+        #[test]
+        fn uniform_arrivals_are_never_more_than_half_an_arrival_off_the_curve(
+            from in 0.0..500.0, to in 0.0..500.0, ms in 1u64..20_000,
+        ) {
+            let length = Duration::from_millis(ms);
+            let schedule = Schedule::new(ramp(from, to), Arrivals::Uniform, length, 1);
+            for planned in schedule.cursor(Share::WHOLE) {
+                let t = planned.at_ns as f64 / 1e9;
+                let due = from * t + (to - from) * t * t / (2.0 * length.as_secs_f64());
+                prop_assert!((due - planned.index as f64 - 0.5).abs() < 1e-3, "{planned:?} where {due} are due");
+            }
+        }
+
+        #[test]
+        fn a_share_counts_what_it_holds(total in 0u64..1000, workers in 1u32..9) {
+            let parts: u64 = (0..workers).map(|index| Share::of(index, workers).unwrap().part_of(total)).sum();
+            prop_assert_eq!(parts, total);
+        }
+    }
+
+    #[test]
+    fn a_constant_rate_gives_its_product_with_the_time() {
+        let schedule = Schedule::new(constant(18.0), Arrivals::Uniform, Duration::from_secs(30), 1);
+        assert_eq!(schedule.count(), 540);
+        let first = schedule.cursor(Share::WHOLE).next().unwrap();
+        assert_eq!(first.at_ns, 27_777_777);
+    }
+
+    #[test]
+    fn a_ramp_down_to_nothing_gives_half_the_arrivals() {
+        let schedule = Schedule::new(ramp(18.0, 0.0), Arrivals::Uniform, Duration::from_secs(30), 1);
+        assert_eq!(schedule.count(), 270);
+    }
+
+    #[test]
+    fn no_rate_gives_no_arrivals() {
+        for arrivals in [Arrivals::Uniform, Arrivals::Poisson] {
+            let schedule = Schedule::new(constant(0.0), arrivals, Duration::from_secs(30), 1);
+            assert_eq!(schedule.cursor(Share::WHOLE).peek(), None);
+        }
+    }
+
+    #[test]
+    fn the_same_seed_gives_the_same_poisson_times_and_another_seed_gives_others() {
+        let times = |seed| {
+            let schedule = Schedule::new(constant(100.0), Arrivals::Poisson, Duration::from_secs(10), seed);
+            schedule.cursor(Share::WHOLE).collect::<Vec<_>>()
+        };
+        assert_eq!(times(7), times(7));
+        assert_ne!(times(7), times(8));
+    }
+
+    /// 100,000 expected arrivals have a standard deviation of 316; gaps of a Poisson process have a coefficient of
+    /// variation of 1.
+    #[test]
+    fn poisson_arrivals_come_at_the_rate_with_exponential_gaps() {
+        let schedule = Schedule::new(constant(1000.0), Arrivals::Poisson, Duration::from_secs(100), 3);
+        let times: Vec<f64> = schedule.cursor(Share::WHOLE).map(|planned| planned.at_ns as f64 / 1e9).collect();
+        assert!((times.len() as f64 - 100_000.0).abs() < 1_300.0, "{}", times.len());
+        let gaps: Vec<f64> = times.windows(2).map(|pair| pair[1] - pair[0]).collect();
+        let mean = gaps.iter().sum::<f64>() / gaps.len() as f64;
+        let variance = gaps.iter().map(|gap| (gap - mean).powi(2)).sum::<f64>() / gaps.len() as f64;
+        assert!((variance.sqrt() / mean - 1.0).abs() < 0.02, "cv {}", variance.sqrt() / mean);
+    }
+
+    #[test]
+    fn a_poisson_ramp_has_its_arrivals_where_the_rate_is() {
+        let schedule = Schedule::new(ramp(0.0, 2000.0), Arrivals::Poisson, Duration::from_secs(100), 3);
+        let half = schedule.cursor(Share::WHOLE).filter(|planned| planned.at_ns < 50_000_000_000).count() as f64;
+        assert!((half / schedule.count() as f64 - 0.25).abs() < 0.01, "{half} of {}", schedule.count());
+    }
+}

@@ -1,0 +1,125 @@
+//! The command line as typed. What it means is decided elsewhere.
+
+use std::path::PathBuf;
+
+use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
+
+/// Makes honest HTTP traffic and records every request.
+#[derive(Debug, Parser)]
+#[command(version, about, after_help = EXIT_CODES)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+const EXIT_CODES: &str = "Exit codes: 0 done; 1 nothing succeeded (quick) or the generator broke down; \
+    2 usage or plan; 3 no arrivals were scheduled; 4 the target or the run directory is out of reach; 130 interrupted.";
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run a plan and record it.
+    Run(RunArguments),
+    /// Load one URL, without a plan.
+    Quick(QuickArguments),
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct RunArguments {
+    /// The plan file (TOML).
+    pub(crate) plan: PathBuf,
+    /// Where to record; created, or joined when another tool has begun the same run. Default: runs/<utc>-<plan>.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) run_dir: Option<PathBuf>,
+    /// Override a key of the plan, e.g. `--set generator.interval=500ms`. May be repeated.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub(crate) overrides: Vec<String>,
+    #[command(flatten)]
+    pub(crate) output: OutputArguments,
+}
+
+#[derive(Args, Debug)]
+#[command(group = ArgGroup::new("amount").required(true).args(["requests", "duration"]).multiple(true))]
+pub(crate) struct QuickArguments {
+    /// Where to send requests, e.g. http://127.0.0.1:8080/.
+    pub(crate) url: String,
+    /// Connections; without --rate also the number of users, who send their next request as soon as they have an
+    /// answer. Default: 50, with --rate 1,000.
+    #[arg(short = 'c', long, value_name = "N")]
+    pub(crate) connections: Option<std::num::NonZeroU32>,
+    /// Stop after this many requests.
+    #[arg(short = 'n', long, value_name = "N", conflicts_with = "rate")]
+    pub(crate) requests: Option<std::num::NonZeroU64>,
+    /// Send at this rate whatever the service does, e.g. `500` or `500/s`.
+    #[arg(long, value_name = "RATE", requires = "duration")]
+    pub(crate) rate: Option<String>,
+    /// Stop after this time, e.g. `30s`.
+    #[arg(short = 'd', long, value_name = "TIME")]
+    pub(crate) duration: Option<String>,
+    /// A header of every request, e.g. `-H 'accept: text/html'`. May be repeated.
+    #[arg(short = 'H', long = "header", value_name = "NAME: VALUE")]
+    pub(crate) headers: Vec<String>,
+    /// The method.
+    #[arg(short, long, value_enum, default_value_t = Method::Get, ignore_case = true)]
+    pub(crate) method: Method,
+    /// The body of every request.
+    #[arg(short = 'b', long, value_name = "TEXT")]
+    pub(crate) body: Option<String>,
+    /// Worker threads. Default: one per 64 users or 20,000 requests/s, at most one per core.
+    #[arg(short = 't', long, value_name = "N")]
+    pub(crate) workers: Option<std::num::NonZeroU32>,
+    /// How long to wait for an answer.
+    #[arg(long, value_name = "TIME", default_value = "30s")]
+    pub(crate) timeout: String,
+    /// Where to record. Default: nowhere; the record is removed when the summary is shown.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) run_dir: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) output: OutputArguments,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct OutputArguments {
+    /// Show no progress.
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
+    /// The form of the summary on standard output.
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub(crate) format: Format,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// For people.
+    Text,
+    /// One JSON object.
+    Json,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Method {
+    Get,
+    Head,
+    Post,
+    Put,
+    Patch,
+    Delete,
+    Options,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn quick_needs_an_amount() {
+        assert!(Arguments::try_parse_from(["loadgen", "quick", "http://h/"]).is_err());
+        assert!(Arguments::try_parse_from(["loadgen", "quick", "http://h/", "-n", "10"]).is_ok());
+        assert!(Arguments::try_parse_from(["loadgen", "quick", "http://h/", "--rate", "5"]).is_err());
+    }
+}

@@ -1,0 +1,111 @@
+//! Where a plan comes from: a file, or the arguments of `quick`.
+
+use std::io::IsTerminal;
+use std::num::{NonZeroU32, NonZeroU64};
+use std::time::Duration;
+
+use plimsoll_engine::quick_plan;
+use plimsoll_plan::{Arrivals, Load, Method, Override, Plan, Rate, RateShape, SourceText, Template, ThinkTime, Users};
+use plimsoll_record::units::{Quantity, Unit};
+
+use crate::args::{self, QuickArguments, RunArguments};
+use crate::exit::{Failure, USAGE};
+
+/// Reads the plan file; all its problems at once when it has some.
+pub(crate) fn from_file(arguments: &RunArguments) -> Result<Plan, Failure> {
+    let name = arguments.plan.display().to_string();
+    let text = std::fs::read_to_string(&arguments.plan)
+        .map_err(|error| Failure::new(USAGE, format!("error: cannot read the plan {name}\n  because: {error}")))?;
+    let overrides: Result<Vec<Override>, _> = arguments.overrides.iter().map(|text| Override::parse(text)).collect();
+    let overrides = overrides.map_err(|error| Failure::from_error(USAGE, &error))?;
+    plimsoll_plan::parse(&SourceText { name, text }, &overrides, &environment)
+        .map_err(|problems| Failure::new(USAGE, problems.render(wants_color())))
+}
+
+#[expect(clippy::disallowed_methods, reason = "a binary reads the environment and hands the library a lookup")]
+fn environment(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+fn wants_color() -> bool {
+    std::io::stderr().is_terminal() && environment("NO_COLOR").is_none_or(|value| value.is_empty())
+}
+
+/// Builds the plan of `quick`.
+pub(crate) fn from_line(arguments: &QuickArguments) -> Result<Plan, Failure> {
+    let url = arguments.url.parse().map_err(|error| {
+        usage(&format!("`{}` is not a URL ({error}); write for example http://127.0.0.1:8080/", arguments.url))
+    })?;
+    let mut plan = quick_plan(&url, arguments.connections.map_or(50, NonZeroU32::get), 1);
+    if url.scheme() != "http" || url.host_str().is_none() {
+        return Err(usage(&format!("`{}` has no http:// scheme; only plain HTTP can be loaded", arguments.url)));
+    }
+    plan.phases[0].duration = arguments.duration.as_deref().map(|text| seconds("--duration", text)).transpose()?;
+    plan.phases[0].load = load(arguments)?;
+    plan.generator.workers = arguments.workers;
+    plan.users = Users { count: NonZeroU64::MIN, ..plan.users };
+    let step = &mut plan.flows[0].steps[0];
+    step.method = method(arguments.method);
+    step.body = arguments.body.as_deref().map(Template::literal);
+    step.headers = arguments.headers.iter().map(|text| header(text)).collect::<Result<_, _>>()?;
+    let timeout = seconds("--timeout", &arguments.timeout)?;
+    plan.generator.drain = timeout;
+    let target = plan.target.as_mut().expect("a quick plan has a target");
+    target.timeout = timeout;
+    target.connect_timeout = target.connect_timeout.min(timeout);
+    if arguments.rate.is_some() {
+        let thousand = NonZeroU32::new(1000).expect("1000 is not 0");
+        target.connections = arguments.connections.unwrap_or(thousand);
+    }
+    Ok(plan)
+}
+
+fn load(arguments: &QuickArguments) -> Result<Load, Failure> {
+    if let Some(text) = &arguments.rate {
+        let rate = RateShape::Constant(rate(text)?);
+        return Ok(Load::Open { rate, arrivals: Arrivals::Uniform });
+    }
+    let fifty = NonZeroU32::new(50).expect("50 is not 0");
+    let users = arguments.connections.unwrap_or(fifty);
+    // A user without a request to send would be a connection for nothing.
+    let needed = arguments.requests.and_then(|requests| u32::try_from(requests.get()).ok()).and_then(NonZeroU32::new);
+    let users = needed.map_or(users, |needed| needed.min(users));
+    Ok(Load::Closed { users, spawn_rate: None, think: ThinkTime::None, iterations: arguments.requests })
+}
+
+fn rate(text: &str) -> Result<Rate, Failure> {
+    let quantity = Quantity::parse(text).map_err(|error| usage(&format!("--rate {text}: {error}")))?;
+    let fits = matches!(quantity.unit, Unit::PerSecond | Unit::Ratio);
+    let positive = Some(quantity.value).filter(|value| fits && *value > 0.0);
+    let rate = positive.and_then(Rate::per_second);
+    rate.ok_or_else(|| usage(&format!("--rate {text} is not a positive rate; write for example `500/s`")))
+}
+
+fn seconds(option: &str, text: &str) -> Result<Duration, Failure> {
+    let quantity = Quantity::parse(text).map_err(|error| usage(&format!("{option} {text}: {error}")))?;
+    let positive = Some(quantity.value).filter(|value| quantity.unit == Unit::Seconds && *value > 0.0);
+    let duration = positive.and_then(|value| Duration::try_from_secs_f64(value).ok());
+    duration.ok_or_else(|| usage(&format!("{option} {text} is not a positive time; write for example `30s`")))
+}
+
+fn header(text: &str) -> Result<(String, Template), Failure> {
+    let split = text.split_once(':').filter(|(name, _)| !name.trim().is_empty());
+    let (name, value) = split.ok_or_else(|| usage(&format!("`{text}` is not a header; write `-H 'name: value'`")))?;
+    Ok((name.trim().to_owned(), Template::literal(value.trim())))
+}
+
+fn method(method: args::Method) -> Method {
+    match method {
+        args::Method::Get => Method::Get,
+        args::Method::Head => Method::Head,
+        args::Method::Post => Method::Post,
+        args::Method::Put => Method::Put,
+        args::Method::Patch => Method::Patch,
+        args::Method::Delete => Method::Delete,
+        args::Method::Options => Method::Options,
+    }
+}
+
+fn usage(message: &str) -> Failure {
+    Failure::new(USAGE, format!("error: {message}"))
+}

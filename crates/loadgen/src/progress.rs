@@ -1,0 +1,127 @@
+//! What is seen while a run goes on, on standard error: one line that renews itself on a terminal, else a plain line
+//! every few seconds.
+
+use std::io::IsTerminal;
+use std::sync::mpsc::Receiver;
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressStyle};
+use plimsoll_engine::Event;
+use plimsoll_engine::event::{PhaseSpan, Progress};
+use plimsoll_record::units::{Unit, show_count, show_duration};
+
+/// Seconds between plain lines.
+const PLAIN_EVERY: i64 = 5_000_000_000;
+
+/// Shows events until the run ends.
+pub(crate) fn show(events: Receiver<Event>, quiet: bool) {
+    let mut display = if quiet { Display::None } else { Display::choose() };
+    let mut phases = Vec::new();
+    for event in events {
+        match event {
+            Event::Started { phases: started } => phases = started,
+            Event::Interval(progress) => display.update(&phases, &progress),
+        }
+    }
+    display.finish();
+}
+
+enum Display {
+    None,
+    Renewed(ProgressBar),
+    Plain { next: i64 },
+}
+
+impl Display {
+    fn choose() -> Self {
+        if !std::io::stderr().is_terminal() {
+            return Self::Plain { next: 0 };
+        }
+        let bar = ProgressBar::new_spinner();
+        if let Ok(style) = ProgressStyle::with_template("{spinner} {msg}") {
+            bar.set_style(style);
+        }
+        bar.set_message("starting");
+        bar.enable_steady_tick(Duration::from_millis(200));
+        Self::Renewed(bar)
+    }
+
+    fn update(&mut self, phases: &[PhaseSpan], progress: &Progress) {
+        match self {
+            Self::None => {}
+            Self::Renewed(bar) => bar.set_message(line(phases, progress)),
+            Self::Plain { next } if progress.elapsed_ns < *next => {}
+            Self::Plain { next } => {
+                *next = progress.elapsed_ns + PLAIN_EVERY;
+                anstream::eprintln!("{}", line(phases, progress));
+            }
+        }
+    }
+
+    fn finish(self) {
+        if let Self::Renewed(bar) = self {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+fn line(phases: &[PhaseSpan], progress: &Progress) -> String {
+    let totals = &progress.totals;
+    let rate = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), |value| Unit::PerSecond.show(value));
+    let quantile = |q| totals.response(q).map_or_else(|| "-".to_owned(), |p| nanos(p.nanos));
+    let mut line = format!(
+        "{} {:>8}  offered {} achieved {}  p50 {} p99 {}  errors {}  open {}",
+        phase_name(phases, progress.elapsed_ns),
+        nanos(progress.elapsed_ns.max(0).cast_unsigned()),
+        rate(totals.offered()),
+        rate(totals.throughput()),
+        quantile(0.5),
+        quantile(0.99),
+        show_count(progress.failures as f64),
+        show_count(progress.pending as f64),
+    );
+    if progress.sent_late > 0 {
+        line.push_str(&format!("  generator late {}", show_count(progress.sent_late as f64)));
+    }
+    if let Some(left) = time_left(phases, progress) {
+        line.push_str(&format!("  {} left", nanos(left)));
+    }
+    line
+}
+
+fn nanos(nanos: u64) -> String {
+    show_duration(Duration::from_nanos(nanos))
+}
+
+fn phase_name(phases: &[PhaseSpan], elapsed_ns: i64) -> &str {
+    let last = phases.iter().rev().find(|phase| phase.start_ns < elapsed_ns);
+    last.or(phases.first()).map_or("", |phase| &phase.name)
+}
+
+/// Until the planned end, or until the iterations are done at the present pace.
+fn time_left(phases: &[PhaseSpan], progress: &Progress) -> Option<u64> {
+    let by_time = phases.last()?.end_ns.map(|end| end - progress.elapsed_ns);
+    let planned = phases.iter().map(|phase| phase.planned_arrivals).sum::<Option<u64>>();
+    let by_count = planned.map(|planned| {
+        let share = progress.finished as f64 / planned.max(1) as f64;
+        if share > 0.0 { (progress.elapsed_ns as f64 * (1.0 - share) / share) as i64 } else { i64::MAX }
+    });
+    let left = by_time.or(by_count)?;
+    (left > 0 && left != i64::MAX).then_some(left.cast_unsigned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn phase(name: &str, start_ns: i64, end_ns: Option<i64>) -> PhaseSpan {
+        PhaseSpan { name: name.to_owned(), start_ns, end_ns, planned_arrivals: None }
+    }
+
+    #[test]
+    fn an_interval_belongs_to_the_phase_it_ends_in() {
+        let phases = [phase("warm-up", 0, Some(10)), phase("steady", 10, None)];
+        assert_eq!(phase_name(&phases, 10), "warm-up");
+        assert_eq!(phase_name(&phases, 11), "steady");
+    }
+}

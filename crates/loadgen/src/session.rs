@@ -1,0 +1,131 @@
+//! One run from the health check to the exit code.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::mpsc;
+use std::time::Duration;
+
+use plimsoll_engine::{HealthError, PrepareError, Run, RunOutcome, StopHandle, health_check};
+use plimsoll_plan::Plan;
+use plimsoll_record::files::{EndReason, WriteError};
+use plimsoll_record::summary::Facts;
+use plimsoll_record::{RunDir, RunError};
+
+use crate::args::{OutputArguments, QuickArguments, RunArguments};
+use crate::exit::{ENVIRONMENT, FAILED, Failure, INCONCLUSIVE, INTERRUPTED, USAGE};
+use crate::{limits, progress, summary};
+
+/// How long an unreachable target gets before the run is given up.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// Events that wait for the display at most; it misses what comes beyond.
+const EVENTS: usize = 256;
+
+fn producer() -> String {
+    format!("loadgen {}", env!("CARGO_PKG_VERSION"))
+}
+
+/// `loadgen run`.
+pub(crate) fn run(plan: &Plan, arguments: &RunArguments) -> Result<ExitCode, Failure> {
+    let stop = listen_for_signals()?;
+    check_target(plan)?;
+    let directory = match &arguments.run_dir {
+        Some(path) => path.clone(),
+        None => default_directory(plan),
+    };
+    let outcome = record(plan, &directory, &arguments.output, &stop)?;
+    anstream::eprintln!("recorded in {}", directory.display());
+    Ok(exit_code(outcome, false))
+}
+
+/// `loadgen quick`. Without a run directory the record goes to a temporary one, which is removed at the end.
+pub(crate) fn quick(plan: &Plan, arguments: &QuickArguments) -> Result<ExitCode, Failure> {
+    let stop = listen_for_signals()?;
+    check_target(plan)?;
+    let outcome = match &arguments.run_dir {
+        Some(path) => record(plan, path, &arguments.output, &stop)?,
+        None => {
+            let temporary = tempfile::Builder::new().prefix("loadgen-").tempdir().map_err(|error| {
+                Failure::new(ENVIRONMENT, format!("error: cannot make a temporary directory: {error}; use --run-dir"))
+            })?;
+            record(plan, temporary.path(), &arguments.output, &stop)?
+        }
+    };
+    Ok(exit_code(outcome, true))
+}
+
+fn listen_for_signals() -> Result<StopHandle, Failure> {
+    let stop = StopHandle::new();
+    let handle = stop.clone();
+    ctrlc::set_handler(move || handle.request()).map_err(|error| Failure::from_error(ENVIRONMENT, &error))?;
+    Ok(stop)
+}
+
+fn check_target(plan: &Plan) -> Result<(), Failure> {
+    health_check(plan, PATIENCE).map_err(|error| {
+        let code = if matches!(error, HealthError::Plan(_)) { USAGE } else { ENVIRONMENT };
+        Failure::from_error(code, &error)
+    })
+}
+
+/// `runs/<utc>-<plan>`, with a number behind it when two runs begin in one second.
+fn default_directory(plan: &Plan) -> PathBuf {
+    let stamp = jiff::Timestamp::now().strftime("%Y%m%dT%H%M%SZ");
+    let base = PathBuf::from("runs").join(format!("{stamp}-{}", plan.name));
+    let numbered = (2..100).map(|n| base.with_file_name(format!("{stamp}-{}-{n}", plan.name)));
+    std::iter::once(base.clone()).chain(numbered).find(|path| !path.exists()).unwrap_or(base)
+}
+
+fn record(plan: &Plan, path: &Path, output: &OutputArguments, stop: &StopHandle) -> Result<RunOutcome, Failure> {
+    let directory = RunDir::create_or_join(path, &plan.name, &producer()).map_err(|error| run_failure(&error))?;
+    directory.store_plan(&plan.to_toml()).map_err(|error| run_failure(&error))?;
+    let connections = plan.target.as_ref().map_or(0, |target| target.connections.get());
+    if let Some(warning) = limits::raise_open_files(connections) {
+        anstream::eprintln!("{warning}");
+    }
+    let run = Run::prepare(plan, &directory, &producer()).map_err(|error| prepare_failure(&error))?;
+    let (events, shown) = mpsc::sync_channel(EVENTS);
+    let outcome = std::thread::scope(|scope| {
+        let run = scope.spawn(|| run.run(stop, events));
+        progress::show(shown, output.quiet);
+        run.join().expect("the collector's books balance")
+    });
+    let outcome = outcome.map_err(|error| engine_failure(&error))?;
+    let facts = Facts::load(path).map_err(|error| Failure::from_error(ENVIRONMENT, &error))?;
+    summary::print(&facts, output.format);
+    Ok(outcome)
+}
+
+fn run_failure(error: &RunError) -> Failure {
+    let code = match error {
+        RunError::Unwritable { .. } | RunError::Unreadable { .. } => ENVIRONMENT,
+        _ => USAGE,
+    };
+    Failure::from_error(code, error)
+}
+
+fn prepare_failure(error: &PrepareError) -> Failure {
+    let code = match error {
+        PrepareError::Workload(_) => USAGE,
+        PrepareError::Resolve(_) => ENVIRONMENT,
+    };
+    Failure::from_error(code, error)
+}
+
+fn engine_failure(error: &plimsoll_engine::RunError) -> Failure {
+    let code = match error {
+        plimsoll_engine::RunError::Write(WriteError::Exists { .. }) => USAGE,
+        _ => ENVIRONMENT,
+    };
+    Failure::from_error(code, error)
+}
+
+fn exit_code(outcome: RunOutcome, needs_success: bool) -> ExitCode {
+    let code = match outcome.reason {
+        EndReason::Interrupted | EndReason::Stopped => INTERRUPTED,
+        EndReason::Failed => FAILED,
+        EndReason::Completed if outcome.scheduled == 0 => INCONCLUSIVE,
+        EndReason::Completed if needs_success && outcome.failures == outcome.scheduled => FAILED,
+        EndReason::Completed => 0,
+    };
+    ExitCode::from(code)
+}

@@ -1,0 +1,184 @@
+//! The summary on standard output. Every number comes from the record; here it only gets its form.
+#![expect(clippy::print_stdout, reason = "the summary is this program's result")]
+
+use std::time::Duration;
+
+use plimsoll_record::latency::Histogram;
+use plimsoll_record::ledger::Class;
+use plimsoll_record::summary::{Facts, Percentile, Scope, Totals};
+use plimsoll_record::units::{Unit, show_count, show_duration};
+use serde_json::{Map, Value, json};
+
+use crate::args::Format;
+
+const QUANTILES: [(&str, f64); 5] = [("p50", 0.5), ("p90", 0.9), ("p95", 0.95), ("p99", 0.99), ("p99.9", 0.999)];
+
+/// Prints the run's numbers.
+pub(crate) fn print(facts: &Facts, format: Format) {
+    match format {
+        Format::Text => print!("{}", text(facts)),
+        Format::Json => println!("{}", json(facts)),
+    }
+}
+
+fn text(facts: &Facts) -> String {
+    let mut out = String::new();
+    let phases = phase_names(facts);
+    for (index, name) in phases.iter().enumerate() {
+        let scope = Scope { phase: Some(index as u32), ..Scope::default() };
+        out.push_str(&block(&format!("phase {name}"), &facts.totals(&scope)));
+    }
+    if phases.len() > 1 {
+        out.push_str(&block("whole run", &facts.totals(&Scope::default())));
+    }
+    out.push_str(&generator_lines(facts));
+    out
+}
+
+fn phase_names(facts: &Facts) -> Vec<String> {
+    let traffic = facts.traffic.as_ref();
+    traffic.map_or_else(Vec::new, |file| file.header.body.phases.iter().map(|phase| phase.name.clone()).collect())
+}
+
+fn block(title: &str, totals: &Totals) -> String {
+    let rate = |rate: Option<f64>| rate.map_or_else(|| "-".to_owned(), |rate| Unit::PerSecond.show(rate));
+    let mut out = format!(
+        "{title}: {} in {}\n  rate        offered {}, achieved {}\n  ended       ",
+        plural(totals.ledger.scheduled(), "arrival"),
+        Unit::Seconds.show(totals.seconds),
+        rate(totals.offered()),
+        rate(totals.throughput()),
+    );
+    let outcomes = totals.ledger.outcomes().map(|(outcome, n)| format!("{} {}", outcome.name(), count(n)));
+    out.push_str(&outcomes.collect::<Vec<_>>().join(", "));
+    out.push('\n');
+    let statuses = totals.statuses.iter().map(|(status, n)| format!("{status}: {}", count(*n)));
+    let statuses = statuses.collect::<Vec<_>>().join(", ");
+    if !statuses.is_empty() {
+        out.push_str(&format!("  status      {statuses}; {} of bodies\n", Unit::Bytes.show(totals.body_bytes as f64)));
+    }
+    out.push_str(&latency_line("response", totals, Totals::response, &totals.served.response));
+    out.push_str(&latency_line("service", totals, Totals::service, &totals.served.service));
+    out
+}
+
+fn latency_line(
+    title: &str,
+    totals: &Totals,
+    quantile: impl Fn(&Totals, f64) -> Option<Percentile>,
+    histogram: &Histogram,
+) -> String {
+    let parts = QUANTILES.iter().filter_map(|(name, q)| Some(format!("{name} {}", show(quantile(totals, *q)?))));
+    let mut parts: Vec<String> = parts.collect();
+    if parts.is_empty() {
+        return String::new();
+    }
+    parts.extend(histogram.max().map(|max| format!("max {}", nanos(max))));
+    format!("  {title:<11} {}\n", parts.join("  "))
+}
+
+fn generator_lines(facts: &Facts) -> String {
+    let lag = facts.generator().map(|row| row.send_lag_max_ns).max().unwrap_or(0);
+    let p99 = facts.generator().map(|row| row.send_lag_p99_ns).max().unwrap_or(0);
+    let cpu: f64 = facts.generator().map(|row| row.cpu_s).sum();
+    let late: u64 = facts.generator().map(|row| row.sent_late).sum();
+    let sent: u64 = facts.generator().map(|row| row.sent).sum();
+    let waited: u64 = facts.generator().map(|row| row.waited_for_connection).sum();
+    let mut out = format!(
+        "generator: sent {}; its own send lag at worst p99 {} in an interval, max {}; CPU {}\n",
+        count(sent),
+        nanos(p99),
+        nanos(lag),
+        Unit::Seconds.show(cpu),
+    );
+    if waited > 0 {
+        out.push_str(&format!(
+            "note: {} waited for a connection because all were in use; their wait is in the response time\n",
+            plural(waited, "arrival")
+        ));
+    }
+    if late > 0 {
+        out.push_str(&format!(
+            "warning: the generator itself was late for {}: the response times of those moments are partly its own; \
+             give it more cores (generator.workers), less load, or a machine of its own\n",
+            plural(late, "request")
+        ));
+    }
+    out
+}
+
+fn json(facts: &Facts) -> Value {
+    let phases = phase_names(facts).into_iter().enumerate().map(|(index, name)| {
+        let scope = Scope { phase: Some(index as u32), ..Scope::default() };
+        let mut phase = totals_json(&facts.totals(&scope));
+        phase.insert("name".to_owned(), json!(name));
+        Value::Object(phase)
+    });
+    let phases: Vec<Value> = phases.collect();
+    json!({
+        "run": facts.run.info().id,
+        "phases": phases,
+        "total": totals_json(&facts.totals(&Scope::default())),
+        "generator": {
+            "sent": facts.generator().map(|row| row.sent).sum::<u64>(),
+            "sent_late": facts.generator().map(|row| row.sent_late).sum::<u64>(),
+            "send_lag_max_ns": facts.generator().map(|row| row.send_lag_max_ns).max(),
+            "send_lag_p99_max_ns": facts.generator().map(|row| row.send_lag_p99_ns).max(),
+            "waited_for_connection": facts.generator().map(|row| row.waited_for_connection).sum::<u64>(),
+            "cpu_s": facts.generator().map(|row| row.cpu_s).sum::<f64>(),
+        },
+    })
+}
+
+fn totals_json(totals: &Totals) -> Map<String, Value> {
+    let outcomes = totals.ledger.outcomes().map(|(outcome, n)| (outcome.name().to_owned(), json!(n)));
+    let statuses = totals.statuses.iter().map(|(status, n)| (status.to_string(), json!(n)));
+    let value = json!({
+        "seconds": totals.seconds,
+        "scheduled": totals.ledger.scheduled(),
+        "unfinished": totals.ledger.class(Class::Unfinished),
+        "ended": outcomes.collect::<Map<_, _>>(),
+        "statuses": statuses.collect::<Map<_, _>>(),
+        "body_bytes": totals.body_bytes,
+        "offered_per_s": totals.offered(),
+        "achieved_per_s": totals.throughput(),
+        "response_ns": quantiles_json(totals, Totals::response, &totals.served.response),
+        "service_ns": quantiles_json(totals, Totals::service, &totals.served.service),
+    });
+    match value {
+        Value::Object(map) => map,
+        _ => Map::new(),
+    }
+}
+
+fn quantiles_json(
+    totals: &Totals,
+    quantile: impl Fn(&Totals, f64) -> Option<Percentile>,
+    histogram: &Histogram,
+) -> Value {
+    let mut map = Map::new();
+    for (name, q) in QUANTILES {
+        let value = quantile(totals, q).map(|p| json!({ "value": p.nanos, "at_least": p.at_least }));
+        map.insert(name.to_owned(), value.unwrap_or(Value::Null));
+    }
+    map.insert("mean".to_owned(), json!(histogram.mean()));
+    map.insert("max".to_owned(), json!(histogram.max()));
+    Value::Object(map)
+}
+
+fn show(percentile: Percentile) -> String {
+    let bound = if percentile.at_least { ">= " } else { "" };
+    format!("{bound}{}", nanos(percentile.nanos))
+}
+
+fn nanos(nanos: u64) -> String {
+    show_duration(Duration::from_nanos(nanos))
+}
+
+fn count(n: u64) -> String {
+    show_count(n as f64)
+}
+
+fn plural(n: u64, word: &str) -> String {
+    if n == 1 { format!("1 {word}") } else { format!("{} {word}s", count(n)) }
+}
