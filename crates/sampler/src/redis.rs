@@ -112,7 +112,7 @@ impl Interpreter {
         if info.number("used_memory").is_none() {
             return Err(Failure::new(GapReason::Malformed, "the answer has no field used_memory"));
         }
-        let mut reading = values(info);
+        let mut reading = Reading { values: values(info), marks: Vec::new() };
         let seen = Seen::of(info, &reading);
         if let Some(last) = &self.last {
             reading.marks = seen.marks_since(last);
@@ -182,7 +182,8 @@ impl Seen {
 
 /// The catalogue's values of one answer. Counts that the answer would list if they were not zero are zero; the rest is
 /// absent when it is not there.
-fn values(info: &Info) -> Reading {
+#[must_use]
+pub fn values(info: &Info) -> BTreeMap<String, f64> {
     let mut reading = Reading::default();
     for (field, key) in PLAIN {
         reading.set(key, info.number(field));
@@ -195,7 +196,7 @@ fn values(info: &Info) -> Reading {
         reading.set("expires", databases.iter().map(|database| database.expires).sum());
     }
     reading.set("oom_errors", info.errors().map(|errors| errors.get("OOM").copied().unwrap_or(0.0)));
-    reading
+    reading.values
 }
 
 #[cfg(test)]
@@ -239,7 +240,7 @@ mod tests {
 
     #[test]
     fn a_missing_limit_is_absent_and_an_unlisted_error_is_zero() {
-        let values = values(&answer("a", 0, 0, "")).values;
+        let values = values(&answer("a", 0, 0, ""));
         assert_eq!(values.get("maxmemory"), None);
         assert_eq!(values["oom_errors"], 0.0);
         assert_eq!(values["keys"], 0.0);

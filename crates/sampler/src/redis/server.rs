@@ -47,11 +47,7 @@ impl ServerProbe {
     /// A probe of the server at `url`, connected at the first reading. `patience` bounds each attempt to connect.
     #[must_use]
     pub fn new(url: &Url, password: Option<&Secret>, patience: Duration) -> Self {
-        let mut url = url.clone();
-        let from_url = url.password().map(|password| Secret::new(password.to_owned()));
-        // A URL that cannot have a password cannot hold one either.
-        let _ = url.set_password(None);
-        let (password, sections) = (password.cloned().or(from_url), &SECTIONS[..]);
+        let (url, password, sections) = (url.clone(), password.cloned(), &SECTIONS[..]);
         Self { url, password, patience, link: None, sections, interpreter: Interpreter::default() }
     }
 
@@ -73,9 +69,10 @@ impl ServerProbe {
     }
 
     async fn connect(&self) -> Result<Link, Error> {
-        let mut url = self.url.clone();
-        let _ = url.set_password(self.password.as_ref().map(Secret::reveal));
-        let config = Config { fail_fast: true, ..Config::from_url(url.as_str())? };
+        let mut config = Config { fail_fast: true, ..Config::from_url(self.url.as_str())? };
+        if let Some(password) = &self.password {
+            config.password = Some(password.reveal().to_owned());
+        }
         let mut builder = Builder::from_config(config);
         builder.with_connection_config(|connection| {
             connection.connection_timeout = self.patience;
@@ -102,10 +99,9 @@ impl ServerProbe {
 
     /// Error texts come from the server and the client library; neither may carry the password into a file.
     fn scrub(&self, text: &str) -> String {
-        match &self.password {
-            Some(password) if !password.reveal().is_empty() => text.replace(password.reveal(), "***"),
-            _ => text.to_owned(),
-        }
+        let known = [self.password.as_ref().map(Secret::reveal), self.url.password()];
+        let known = known.into_iter().flatten().filter(|password| !password.is_empty());
+        known.fold(text.to_owned(), |text, password| text.replace(password, "***"))
     }
 }
 
@@ -120,7 +116,10 @@ async fn info(client: &Client, sections: &[&str]) -> Result<String, Error> {
 
 impl Probe for ServerProbe {
     fn source(&self) -> String {
-        self.url.to_string()
+        let mut shown = self.url.clone();
+        // A URL that cannot have a password cannot hold one either.
+        let _ = shown.set_password(None);
+        shown.to_string()
     }
 
     fn identity(&self) -> BTreeMap<String, String> {

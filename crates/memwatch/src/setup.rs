@@ -1,0 +1,137 @@
+//! From the command line to what is watched and where it is recorded: plan, environment, options, run directory.
+
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use plimsoll_plan::{Alert, Override, Plan, ProcessWatch, RedisSource, Secret, SourceText, Watch};
+use plimsoll_record::RunDir;
+use plimsoll_record::events::Level;
+use url::Url;
+
+use crate::args::Sources;
+use crate::exit::Fatal;
+
+/// Who writes the record.
+pub(crate) const PRODUCER: &str = concat!("memwatch ", env!("CARGO_PKG_VERSION"));
+
+const DEFAULT_REDIS: &str = "redis://127.0.0.1:6379";
+const DEFAULT_INTERVAL: Duration = Duration::from_secs(1);
+/// Without a plan: growth worth a warning, and growth that is critical, in bytes per second.
+const DEFAULT_ALERTS: [(f64, Level); 2] = [(10e6 / 60.0, Level::Warn), (50e6 / 60.0, Level::Critical)];
+
+/// What is watched, and the run it is recorded into.
+#[derive(Debug)]
+pub(crate) struct Setup {
+    pub(crate) watch: Watch,
+    pub(crate) run: Option<RunDir>,
+}
+
+impl Setup {
+    /// Works out what the options mean. The run directory is created or joined, and gets the plan as it stands:
+    /// options of memwatch alone don't change what both tools agree on.
+    pub(crate) fn new(sources: &Sources) -> Result<Self, Fatal> {
+        let plan = sources.plan.as_deref().map(|path| read_plan(path, &sources.set)).transpose()?;
+        let planned = plan.as_ref().and_then(|plan| plan.watch.clone());
+        let mut watch = planned.map_or_else(unplanned, Ok)?;
+        if let Some(url) = &sources.redis {
+            watch.redis = Some(redis_source(url)?);
+        }
+        if let Some(interval) = sources.interval {
+            watch.every = interval;
+        }
+        if let Some(pid) = sources.pid {
+            watch.process = Some(ProcessWatch::Pid(pid));
+        }
+        let run = sources.run_dir.as_deref().map(|dir| open_run(dir, plan.as_ref())).transpose()?;
+        Ok(Self { watch, run })
+    }
+}
+
+/// Redis as an option names it, else the environment, else this machine's.
+pub(crate) fn redis_or_default(option: Option<&str>) -> Result<RedisSource, Fatal> {
+    let from_environment = || variable("REDIS_URL").unwrap_or_else(|| DEFAULT_REDIS.to_owned());
+    redis_source(&option.map_or_else(from_environment, str::to_owned))
+}
+
+fn read_plan(path: &Path, overrides: &[Override]) -> Result<Plan, Fatal> {
+    let text = std::fs::read_to_string(path)
+        .with_context(|| format!("cannot read the plan {}", path.display()))
+        .map_err(Fatal::usage)?;
+    let source = SourceText { name: path.display().to_string(), text };
+    Ok(plimsoll_plan::parse(&source, overrides, &variable)?)
+}
+
+/// What is watched when no plan says so: Redis and the host.
+fn unplanned() -> Result<Watch, Fatal> {
+    let alert = |(growth, level)| Alert { growth, level, stop: false };
+    Ok(Watch {
+        every: DEFAULT_INTERVAL,
+        redis: Some(redis_or_default(None)?),
+        host: true,
+        process: None,
+        logs: Vec::new(),
+        alerts: DEFAULT_ALERTS.into_iter().map(alert).collect(),
+    })
+}
+
+/// Without a plan of its own memwatch stores none: the tool it runs beside may have one.
+fn open_run(dir: &Path, plan: Option<&Plan>) -> Result<RunDir, Fatal> {
+    let run = RunDir::create_or_join(dir, plan.map_or("watch", |plan| &plan.name), PRODUCER)?;
+    if let Some(plan) = plan {
+        run.store_plan(&plan.to_toml())?;
+    }
+    Ok(run)
+}
+
+/// A variable of the environment; empty counts as unset.
+#[expect(clippy::disallowed_methods, reason = "the binary reads the environment and hands a lookup to the libraries")]
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+fn redis_source(text: &str) -> Result<RedisSource, Fatal> {
+    // The text itself may hold a password: messages repeat only what cannot be one.
+    let example = "write for example redis://127.0.0.1:6379 or redis://:PASSWORD@HOST:6379";
+    let url =
+        Url::parse(text).map_err(|error| Fatal::usage_message(format!("not a Redis URL ({error}); {example}")))?;
+    if url.host_str().is_none_or(str::is_empty) {
+        return Err(Fatal::usage_message(format!("the Redis URL names no host; {example}")));
+    }
+    match url.scheme() {
+        "redis" | "rediss" => Ok(without_password(url)),
+        "http" => Ok(RedisSource::Endpoint(url)),
+        scheme => Err(Fatal::usage_message(format!(
+            "`{scheme}:` is not a way to watch Redis; valid are redis://, rediss:// (TLS) and http:// (INFO as JSON)"
+        ))),
+    }
+}
+
+fn without_password(mut url: Url) -> RedisSource {
+    let decode = |text: &str| percent_encoding::percent_decode_str(text).decode_utf8_lossy().into_owned();
+    let password = url.password().map(decode).map(Secret::new);
+    url.set_password(None).expect("a URL with a host can lose its password");
+    RedisSource::Server { url, password }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_password_leaves_the_url() {
+        let RedisSource::Server { url, password } = redis_source("redis://me:p%40ss@127.0.0.1:6379/2").unwrap() else {
+            panic!("not a server");
+        };
+        assert_eq!(url.as_str(), "redis://me@127.0.0.1:6379/2");
+        assert_eq!(password.unwrap().reveal(), "p@ss");
+    }
+
+    #[test]
+    fn a_wrong_url_is_explained_without_repeating_it() {
+        for text in ["hunter2@localhost", "redis://:hunter2@", "unix:///hunter2"] {
+            let message = format!("{:?}", redis_source(text).unwrap_err());
+            assert!(message.contains("redis://") && !message.contains("hunter2"), "{message}");
+        }
+    }
+}

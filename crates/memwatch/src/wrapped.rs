@@ -1,0 +1,96 @@
+//! The wrapped command: started, signalled, and never left behind.
+//!
+//! When memwatch stands in the foreground of a terminal the command shares its process group: it may read the terminal,
+//! and Ctrl-C reaches both at once. Everywhere else it leads a group of its own, so that signals reach all of it and
+//! none of it twice.
+
+use std::ffi::OsString;
+use std::io::stdin;
+use std::process::ExitStatus;
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal};
+use tokio::process::{Child, Command};
+
+/// Looks at a group that is ending this often.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// A running command.
+#[derive(Debug)]
+pub(crate) struct Wrapped {
+    child: Child,
+    pid: Pid,
+    group: Group,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Group {
+    /// The terminal's foreground group, shared with memwatch.
+    Shared,
+    /// Led by the command.
+    Own,
+}
+
+impl Wrapped {
+    /// Starts the command. Its standard streams are memwatch's own.
+    pub(crate) fn start(command: &[OsString]) -> std::io::Result<Self> {
+        let (program, arguments) = command.split_first().expect("the command line requires a command");
+        let group = if in_foreground() { Group::Shared } else { Group::Own };
+        let mut starting = Command::new(program);
+        starting.args(arguments).kill_on_drop(true);
+        if group == Group::Own {
+            starting.process_group(0);
+        }
+        let child = starting.spawn()?;
+        let raw = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
+        let pid = raw.expect("a process that was just started has a pid");
+        Ok(Self { child, pid, group })
+    }
+
+    /// Waits for the command's own end. May be given up and called again.
+    pub(crate) async fn wait(&mut self) -> std::io::Result<ExitStatus> {
+        self.child.wait().await
+    }
+
+    /// Sends a signal to the command, and to all it started where it has a group of its own. Nothing is left to
+    /// signal when it has ended meanwhile.
+    pub(crate) fn signal(&self, signal: Signal) {
+        let _ = match self.group {
+            Group::Own => rustix::process::kill_process_group(self.pid, signal),
+            Group::Shared => rustix::process::kill_process(self.pid, signal),
+        };
+    }
+
+    /// Passes on an interrupt that memwatch got, unless the terminal has sent it to the command as well.
+    pub(crate) fn interrupt(&self) {
+        if self.group == Group::Own {
+            self.signal(Signal::INT);
+        }
+    }
+
+    /// Waits for what the command started and left behind in its group, up to `patience`, then kills it.
+    /// True when it had to.
+    pub(crate) async fn sweep(&self, patience: Duration) -> bool {
+        let looks = patience.as_millis() / LOOK.as_millis();
+        for _ in 0..looks {
+            if !self.leaves_something() {
+                return false;
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+        let left = self.leaves_something();
+        if left {
+            self.signal(Signal::KILL);
+        }
+        left
+    }
+
+    fn leaves_something(&self) -> bool {
+        self.group == Group::Own && rustix::process::test_kill_process_group(self.pid).is_ok()
+    }
+}
+
+/// True when the terminal on standard input sends its signals to memwatch's process group.
+fn in_foreground() -> bool {
+    rustix::termios::tcgetpgrp(stdin()).is_ok_and(|foreground| foreground == rustix::process::getpgrp())
+}
