@@ -33,7 +33,7 @@ pub(crate) enum Command {
 /// What to watch, and where to record it.
 #[derive(Debug, Args)]
 pub(crate) struct Sources {
-    /// The plan whose [watch] section says what to watch
+    /// The plan that says what to watch
     pub(crate) plan: Option<PathBuf>,
     /// Redis: redis://, rediss:// (TLS), or http:// for an endpoint that answers with fields of INFO as JSON
     /// [default: the plan's, else $REDIS_URL, else redis://127.0.0.1:6379]

@@ -229,7 +229,7 @@ mod tests {
         assert_eq!(
             plain(&text),
             "    time      used    growth    max       rss   frag       keys      ops clients   hits evicted\n\
-             \u{20}              MB    MB/min      %        MB  ratio                  /s              %    keys\n\
+             \u{20}               MB    MB/min      %        MB  ratio                  /s              %    keys\n\
              \u{20}  01:05      1.23         -   12.3         -      -      1,234        -       -      -       -\n"
         );
     }

@@ -1,7 +1,7 @@
 //! Watches Redis, the host, a process and log files while a load runs.
 //!
 //! A [`Watcher`] drives [probes](probe::Probe) on one drift-free [grid](grid::Grid), writes what they read into the
-//! run directory, raises [alarms](alarms), and tells its owner what happened as [`Update`]s. What could not be read is
+//! run directory, raises [alarms], and tells its owner what happened as [`Update`]s. What could not be read is
 //! a gap with its reason; nothing is ever invented or carried forward. This crate makes no load, judges no run, and
 //! renders nothing; it never prints, reads the environment or installs signal handlers.
 //!

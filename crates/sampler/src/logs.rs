@@ -37,7 +37,7 @@ impl LogSource {
     pub fn turn(&mut self, at: Offset) -> Vec<LogFact> {
         let Self { name, follower, counter } = self;
         let (notes, _) = follower.read(BYTES_PER_TURN, &mut |line| counter.line(line));
-        let mut facts: Vec<LogFact> = notes.into_iter().map(|note| gap(at, name, note)).collect();
+        let mut facts: Vec<LogFact> = notes.into_iter().map(|note| gap(at, name, &note)).collect();
         facts.extend(self.counted(at));
         facts
     }
@@ -49,7 +49,7 @@ impl LogSource {
         let mut left = 0;
         for _ in 0..LAST_TURNS {
             let (notes, unread) = follower.read(BYTES_PER_TURN, &mut |line| counter.line(line));
-            facts.extend(notes.into_iter().map(|note| gap(at, name, note)));
+            facts.extend(notes.into_iter().map(|note| gap(at, name, &note)));
             left = unread;
             if left == 0 {
                 break;
@@ -75,6 +75,6 @@ impl LogSource {
     }
 }
 
-fn gap(at_ns: Offset, log: &str, note: Note) -> LogFact {
+fn gap(at_ns: Offset, log: &str, note: &Note) -> LogFact {
     LogFact::Gap { at_ns, log: log.to_owned(), reason: note.to_string() }
 }

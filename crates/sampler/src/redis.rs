@@ -192,8 +192,9 @@ pub fn values(info: &Info) -> BTreeMap<String, f64> {
     let cpu = info.number("used_cpu_sys").zip(info.number("used_cpu_user"));
     reading.set("cpu_seconds", cpu.map(|(system, user)| system + user));
     if let Some(databases) = info.databases() {
-        reading.set("keys", Some(databases.iter().map(|database| database.keys).sum()));
-        reading.set("expires", databases.iter().map(|database| database.expires).sum());
+        // Adding to zero: the sum of nothing would be written as -0.
+        reading.set("keys", Some(databases.iter().fold(0.0, |sum, database| sum + database.keys)));
+        reading.set("expires", databases.iter().try_fold(0.0, |sum, database| Some(sum + database.expires?)));
     }
     reading.set("oom_errors", info.errors().map(|errors| errors.get("OOM").copied().unwrap_or(0.0)));
     reading.values

@@ -216,6 +216,7 @@ mod tests {
     use std::io::Write;
 
     use proptest::prelude::*;
+    use proptest::test_runner::RngSeed;
 
     use super::*;
 
@@ -373,7 +374,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(64))]
+        #![proptest_config(ProptestConfig { cases: 64, rng_seed: RngSeed::Fixed(7), ..ProptestConfig::default() })]
         #[test]
         fn every_complete_line_is_seen_exactly_once(actions in prop::collection::vec(action(), 1..40)) {
             let log = Log::new();

@@ -37,6 +37,21 @@ struct Link {
     task: fred::types::ConnectHandle,
 }
 
+impl Link {
+    /// Asks for these sections; for the default ones when there are none.
+    async fn info(&mut self, sections: &[&str]) -> Result<String, Error> {
+        let command = CustomCommand::new_static("INFO", ClusterHash::FirstKey, false);
+        tokio::select! {
+            answer = self.client.custom::<Value, _>(command, sections.to_vec()) => text(&answer?),
+            // A command sent into a connection that is being lost would wait for ever.
+            ended = &mut self.task => Err(match ended {
+                Ok(Err(error)) => error,
+                _ => Error::new(ErrorKind::IO, "the connection was closed"),
+            }),
+        }
+    }
+}
+
 impl Drop for Link {
     fn drop(&mut self) {
         self.task.abort();
@@ -54,14 +69,14 @@ impl ServerProbe {
     /// Asks for the sections once. The connection is taken out while the answer is awaited, so that a reading
     /// that is given up, or fails, leaves none behind.
     pub(super) async fn fields(&mut self) -> Result<Info, Failure> {
-        let link = match self.link.take() {
+        let mut link = match self.link.take().filter(|link| !link.task.is_finished()) {
             Some(link) => link,
             None => self.connect().await.map_err(|error| self.failure(&error))?,
         };
-        let mut answer = info(&link.client, self.sections).await;
+        let mut answer = link.info(self.sections).await;
         if answer.as_ref().is_err_and(|error| error.details().contains("syntax error")) {
             self.sections = &[];
-            answer = info(&link.client, self.sections).await;
+            answer = link.info(self.sections).await;
         }
         let text = answer.map_err(|error| self.failure(&error))?;
         self.link = Some(link);
@@ -94,7 +109,7 @@ impl ServerProbe {
             ErrorKind::Protocol | ErrorKind::Parse => GapReason::Malformed,
             _ => GapReason::Unreachable,
         };
-        Failure::new(reason, self.scrub(error.details()))
+        Failure::new(reason, self.scrub(readable(error.details())))
     }
 
     /// Error texts come from the server and the client library; neither may carry the password into a file.
@@ -105,9 +120,13 @@ impl ServerProbe {
     }
 }
 
-async fn info(client: &Client, sections: &[&str]) -> Result<String, Error> {
-    let command = CustomCommand::new_static("INFO", ClusterHash::FirstKey, false);
-    let answer: Value = client.custom(command, sections.to_vec()).await?;
+/// The sentence in an error of the operating system, which the client library shows in Rust's debug form.
+fn readable(details: &str) -> &str {
+    let message = details.split_once("message: \"").and_then(|(_, rest)| rest.split_once('"'));
+    message.map_or(details, |(message, _)| message)
+}
+
+fn text(answer: &Value) -> Result<String, Error> {
     match answer.as_bytes() {
         Some(bytes) => Ok(String::from_utf8_lossy(bytes).into_owned()),
         None => Err(Error::new(ErrorKind::Protocol, "INFO did not answer with text")),

@@ -1,0 +1,122 @@
+//! A real Redis for one test: on a free loopback port, in a directory of its own, killed by its handle.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use plimsoll_plan::{RedisSource, Secret, Watch};
+use rustix::process::{Pid, Signal};
+use url::Url;
+
+/// A running server.
+pub(crate) struct RedisServer {
+    child: Child,
+    pub(crate) port: u16,
+    dir: tempfile::TempDir,
+}
+
+impl RedisServer {
+    /// Starts a server with these further arguments, and waits until it answers.
+    pub(crate) fn start(arguments: &[&str]) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let port = free_port();
+        let child = spawn(dir.path(), port, arguments);
+        let server = Self { child, port, dir };
+        server.wait_until_it_answers();
+        server
+    }
+
+    /// Kills the server at once.
+    pub(crate) fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// Starts it again, empty, where it was.
+    pub(crate) fn start_again(&mut self) {
+        self.child = spawn(self.dir.path(), self.port, &[]);
+        self.wait_until_it_answers();
+    }
+
+    /// Sends the server a signal.
+    pub(crate) fn signal(&self, signal: Signal) {
+        rustix::process::kill_process(Pid::from_child(&self.child), signal).unwrap();
+    }
+
+    /// Runs a command; gives the first line of the answer.
+    pub(crate) fn command(&self, line: &str) -> String {
+        let mut stream = self.connect().unwrap();
+        stream.write_all(format!("{line}\r\n").as_bytes()).unwrap();
+        let mut answer = String::new();
+        BufReader::new(stream).read_line(&mut answer).unwrap();
+        answer.trim_end().to_owned()
+    }
+
+    /// Writes `count` keys of `bytes` each, as one pipeline.
+    pub(crate) fn fill(&self, count: u32, bytes: usize) {
+        let mut stream = self.connect().unwrap();
+        let value = "x".repeat(bytes);
+        let batch: String = (0..count).map(|i| format!("SET key:{i} {value}\r\n")).collect();
+        stream.write_all(batch.as_bytes()).unwrap();
+        stream.shutdown(std::net::Shutdown::Write).unwrap();
+        stream.read_to_end(&mut Vec::new()).unwrap();
+    }
+
+    /// The server as a plan names it.
+    pub(crate) fn source(&self, user: &str, password: Option<&str>) -> RedisSource {
+        let url = Url::parse(&format!("redis://{user}127.0.0.1:{}", self.port)).unwrap();
+        RedisSource::Server { url, password: password.map(|password| Secret::new(password.to_owned())) }
+    }
+
+    fn connect(&self) -> std::io::Result<TcpStream> {
+        let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port))?;
+        stream.set_read_timeout(Some(Duration::from_secs(5)))?;
+        Ok(stream)
+    }
+
+    fn wait_until_it_answers(&self) {
+        for _ in 0..200 {
+            if self.connect().is_ok() {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        panic!("redis-server did not come up on port {}", self.port);
+    }
+}
+
+impl Drop for RedisServer {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn spawn(dir: &std::path::Path, port: u16, arguments: &[&str]) -> Child {
+    let mut command = Command::new(program());
+    command.args(["--bind", "127.0.0.1", "--save", "", "--port", &port.to_string(), "--dir"]).arg(dir);
+    command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null());
+    command.spawn().expect("redis-server must be on PATH, or named by PLIMSOLL_REDIS_SERVER")
+}
+
+#[expect(clippy::disallowed_methods, reason = "tests are told by the environment where the server is")]
+fn program() -> String {
+    std::env::var("PLIMSOLL_REDIS_SERVER").unwrap_or_else(|_| "redis-server".to_owned())
+}
+
+fn free_port() -> u16 {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
+}
+
+/// A watch of this Redis alone, ten times a second.
+pub(crate) fn watch(redis: RedisSource) -> Watch {
+    Watch {
+        every: Duration::from_millis(100),
+        redis: Some(redis),
+        host: false,
+        process: None,
+        logs: Vec::new(),
+        alerts: Vec::new(),
+    }
+}
