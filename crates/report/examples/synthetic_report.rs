@@ -1,7 +1,7 @@
 //! Writes the report of a synthetic, eventful run, to look at while working on the page:
 //! `cargo run -p plimsoll-report --example synthetic_report -- DIRECTORY`. Not a measurement of anything.
 
-#[expect(dead_code, reason = "shared with the tests, which use all of it")]
+#[expect(dead_code, clippy::unwrap_used, reason = "shared with the tests, which use all of it and may panic")]
 #[path = "../tests/fixture/mod.rs"]
 mod fixture;
 

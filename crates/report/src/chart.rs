@@ -135,6 +135,7 @@ impl Chart<'_> {
                     @for curve in curves { (curve_path(self.unit, scale, curve)) }
                 }
                 @for curve in curves { (lower_bounds(scale, curve)) }
+                @for flag in &self.frame.flags { text.flag x=(percent(flag.place)) dx="3" y="11" { (flag.number) } }
                 (self.limit_labels(scale))
                 line.cursor x1="0" x2="0" y1="0" y2=(HEIGHT) {}
             }
@@ -163,7 +164,6 @@ impl Chart<'_> {
             }
             @for flag in &self.frame.flags {
                 line.flag x1=(percent(flag.place)) x2=(percent(flag.place)) y1="0" y2=(HEIGHT) { title { (flag.text) } }
-                text.flag x=(percent(flag.place)) dx="3" y=(HEIGHT - 5.0) { (flag.number) }
             }
         }
     }
@@ -258,7 +258,7 @@ fn curve_path(unit: Unit, scale: &Scale, curve: &Curve) -> Markup {
 fn lower_bounds(scale: &Scale, curve: &Curve) -> Markup {
     html! {
         @for point in curve.points().filter(|point| point.at_least) {
-            text.bound class=(curve.stroke.classes()) x=(percent(point.place)) y=(pixels(scale.place(point.value)))
+            text class=(format!("bound {}", curve.stroke.classes())) x=(percent(point.place)) y=(pixels(scale.place(point.value)))
                 dy="-2" text-anchor="middle" { "▲" }
         }
     }

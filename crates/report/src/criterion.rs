@@ -94,14 +94,11 @@ pub(crate) fn severity(result: &CriterionResult) -> &'static str {
 /// inside). `None` when it is judged on one endpoint of several, whose limit has no place among all of them.
 pub(crate) fn window(result: &CriterionResult, facts: &Facts) -> Option<Option<Window>> {
     let header = facts.traffic.as_ref().map(|traffic| &traffic.header.body);
-    let words: Vec<&str> = result.scope.split(|c: char| c.is_whitespace() || matches!(c, ',' | '`' | ':')).collect();
-    let named = |name: &String| words.contains(&name.as_str());
-    let operations = header.map_or(&[][..], |header| &header.operations);
-    if operations.len() > 1 && operations.iter().any(named) {
+    let named = |what: &str| result.scope.split(", ").find_map(|part| part.strip_prefix(what));
+    if named("endpoint ").is_some() && header.is_some_and(|header| header.operations.len() > 1) {
         return None;
     }
-    let phase = header.and_then(|header| header.phases.iter().find(|phase| named(&phase.name)));
-    Some(phase.and_then(|phase| facts.phase_window(&phase.name)))
+    Some(named("phase ").and_then(|phase| facts.phase_window(phase)))
 }
 
 #[cfg(test)]

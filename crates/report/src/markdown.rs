@@ -47,18 +47,18 @@ fn criteria(out: &mut String, verdict: &Verdict) {
 
 fn criterion_row(result: &CriterionResult) -> String {
     let interval = criterion::interval(result).map_or_else(String::new, |interval| format!("<br>{interval}"));
+    let samples = result.value.map_or_else(String::new, |_| format!("<br>{}", criterion::samples(result)));
     let hint = match &result.hint {
         Some(hint) if result.judgement != Judgement::Pass => format!("<br>Hint: {}", escape(hint)),
         _ => String::new(),
     };
     format!(
-        "| {} {} | {} | {} | {}{interval}<br>{} | {} | {} | {}{hint} |\n",
+        "| {} {} | {} | {} | {}{interval}{samples} | {} | {} | {}{hint} |\n",
         icon(result.judgement),
         result.judgement.word(),
         code(&result.expression),
         escape(criterion::scope(result)),
         escape(&criterion::value(result)),
-        criterion::samples(result),
         escape(&criterion::limit(result)),
         criterion::margin(result).unwrap_or_else(|| "not known".to_owned()),
         escape(&result.reason),
@@ -126,13 +126,16 @@ fn escape(text: &str) -> String {
     out.replace("www.", "www\\.")
 }
 
-/// Text as code: fenced by more backticks than it holds; pipes escaped, as table cells need it.
+/// Text as code where it is as harmless as expressions and ids are; escaped text otherwise.
 fn code(text: &str) -> String {
-    let text = cut(&plain(text), LONGEST).replace('|', "\\|");
-    let longest_run = text.split(|c| c != '`').map(str::len).max().unwrap_or(0);
-    let fence = "`".repeat(longest_run + 1);
-    let pad = if longest_run > 0 { " " } else { "" };
-    format!("{fence}{pad}{text}{pad}{fence}")
+    let text = cut(&plain(text), LONGEST);
+    let harmless = |c: char| c.is_alphanumeric() || " ._-+*/%(),:<>='".contains(c);
+    let opens_tag = |pair: &[u8]| pair[0] == b'<' && !matches!(pair[1], b' ' | b'=');
+    if text.chars().all(harmless) && !text.as_bytes().windows(2).any(opens_tag) {
+        format!("`{text}`")
+    } else {
+        escape(&text)
+    }
 }
 
 #[cfg(test)]
@@ -148,8 +151,10 @@ mod tests {
     }
 
     #[test]
-    fn code_holds_backticks_and_pipes() {
+    fn only_harmless_text_becomes_code() {
         assert_eq!(code("p99 < 500ms"), "`p99 < 500ms`");
-        assert_eq!(code("a``b|c"), r"``` a``b\|c ```");
+        assert_eq!(code("max(redis.used_memory) <= 3 MB"), "`max(redis.used_memory) <= 3 MB`");
+        assert_eq!(code("a`b|c"), r"a\`b\|c");
+        assert_eq!(code("<b>"), "&lt;b&gt;");
     }
 }

@@ -73,7 +73,7 @@ fn redis(facts: &Facts) -> KeyNumber {
         Some(used) => KeyNumber {
             name,
             value: Unit::Bytes.show(used.max),
-            detail: format!("{} since the start", change(Unit::Bytes, used.change())),
+            detail: format!("{} since the first sample", change(Unit::Bytes, used.change())),
         },
         None => KeyNumber { name, value: "not watched".to_owned(), detail: String::new() },
     }

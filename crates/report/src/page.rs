@@ -34,9 +34,9 @@ struct Section {
     body: fn(&View<'_>) -> Markup,
 }
 
-const SECTIONS: [Section; 16] = [
+const SECTIONS: [Section; 15] = [
     Section { id: "criteria", title: "Criteria", body: criteria::section },
-    Section { id: "advice", title: "Concerns and advice", body: advice::section },
+    Section { id: "advice", title: "Concerns", body: advice::section },
     Section { id: "load", title: "Load", body: load::section },
     Section { id: "latency", title: "Latency", body: latency::section },
     Section { id: "memory", title: "Redis memory", body: memory::section },
@@ -45,8 +45,7 @@ const SECTIONS: [Section; 16] = [
     Section { id: "outcomes", title: "Outcomes", body: outcomes::section },
     Section { id: "limiter", title: "Rate limiter", body: limiter::section },
     Section { id: "logs", title: "Logs", body: logs::section },
-    Section { id: "host", title: "Host", body: host::section },
-    Section { id: "process", title: "Process", body: process::section },
+    Section { id: "host", title: "Host and process", body: host::section },
     Section { id: "generator", title: "Generator", body: generator::section },
     Section { id: "events", title: "Events", body: events::section },
     Section { id: "environment", title: "Environment", body: environment::section },

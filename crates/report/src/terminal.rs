@@ -88,7 +88,9 @@ impl Lines {
             self.paragraph_after(result.judgement, &label);
             self.paragraph(&measured, INDENT, "");
         }
-        self.paragraph(&basis(result), INDENT, "");
+        if result.value.is_some() {
+            self.paragraph(&basis(result), INDENT, "");
+        }
         if result.judgement != Judgement::Pass {
             self.paragraph(&result.reason, INDENT, "");
             if let Some(hint) = &result.hint {

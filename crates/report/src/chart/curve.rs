@@ -24,9 +24,11 @@ pub(crate) enum Ink {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Dash {
     Solid,
-    Dashed,
-    Dotted,
-    DashDot,
+    /// Wide and pale, behind the others: what they are measured against.
+    Broad,
+    Long,
+    Dots,
+    LongAndDots,
 }
 
 /// How a curve looks.
@@ -52,9 +54,10 @@ impl Stroke {
         };
         let dash = match self.dash {
             Dash::Solid => "solid",
-            Dash::Dashed => "dashed",
-            Dash::Dotted => "dotted",
-            Dash::DashDot => "dash-dot",
+            Dash::Broad => "broad",
+            Dash::Long => "dashed",
+            Dash::Dots => "dotted",
+            Dash::LongAndDots => "dash-dot",
         };
         format!("{ink} {dash}")
     }

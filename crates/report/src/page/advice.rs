@@ -9,11 +9,11 @@ pub(super) fn section(view: &View<'_>) -> Markup {
     html! {
         div.pair {
             div {
-                h3 { "Concerns" }
+                h3 { "Worth knowing" }
                 (list(&view.verdict.concerns, "Nothing else stood out."))
             }
             div {
-                h3 { "Recommendations" }
+                h3 { "What to do next" }
                 (list(&view.verdict.recommendations, "The data supports no particular advice."))
             }
         }

@@ -13,7 +13,7 @@ pub(super) fn section(view: &View<'_>) -> Markup {
     let generator = &view.verdict.generator;
     html! {
         p.lead {
-            (badge(generator.judgement)) " " strong { "Generator. " } (text::plain(&generator.reason))
+            (badge(generator.judgement)) " " strong { "Generator: " } (text::plain(&generator.reason))
         }
         @if view.verdict.criteria.is_empty() {
             p.missing { "The plan states no criteria: nothing was judged but the measurement itself." }
@@ -40,9 +40,11 @@ fn row(result: &CriterionResult) -> Markup {
             td.outcome { (badge(result.judgement)) }
             td.what {
                 code { (text::plain(&result.expression)) }
-                span.tag { (text::plain(criterion::scope(result))) }
-                span.tag { (criterion::severity(result)) }
-                @if result.id != result.expression { span.tag { (text::plain(&result.id)) } }
+                div.tags {
+                    @if result.id != result.expression { span.tag { (text::plain(&result.id)) } }
+                    span.tag { (text::plain(criterion::scope(result))) }
+                    span.tag { (criterion::severity(result)) }
+                }
                 p { (text::plain(&result.reason)) }
                 @if result.judgement != Judgement::Pass && let Some(hint) = &result.hint {
                     p.hint { strong { "Hint: " } (text::plain(hint)) }
@@ -51,12 +53,12 @@ fn row(result: &CriterionResult) -> Markup {
             td.measured data-label="Measured" {
                 strong { (criterion::value(result)) }
                 @if let Some(interval) = criterion::interval(result) { span { (interval) } }
-                span { (criterion::samples(result)) }
+                @if result.value.is_some() { span { (criterion::samples(result)) } }
             }
             td.limit data-label="Limit" { strong { (criterion::limit(result)) } }
             td.against data-label="Against the limit" {
                 (bar(result))
-                span { (criterion::margin(result).unwrap_or_else(|| "no margin known".to_owned())) }
+                @if let Some(margin) = criterion::margin(result) { span { (margin) } }
             }
         }
     }

@@ -4,12 +4,12 @@ use maud::{Markup, html};
 use plimsoll_record::summary::Percentile;
 use plimsoll_record::units::Unit;
 
-use crate::chart::{Chart, Curve, Dash, DataTable, Fit, Frame, Ink, Point, Stroke, Tick};
+use crate::chart::{Chart, Curve, Dash, DataTable, Fit, Frame, Ink, Point, Span, Stroke, Tick};
 use crate::text;
 use crate::view::View;
 
 const QUANTILES: [(f64, &str); 9] = [
-    (0.0, "p0"),
+    (0.0, "min"),
     (0.5, "p50"),
     (0.9, "p90"),
     (0.95, "p95"),
@@ -28,26 +28,32 @@ pub(super) fn section(view: &View<'_>) -> Markup {
     let frame = Frame { axis: "percentile of requests", ticks: axis.ticks(), ..Frame::default() };
     let response = |q: f64| totals.response(q);
     let service = |q: f64| totals.service(q);
+    let response_curve = axis.curve("response", Stroke::new(Ink::Vermillion, Dash::Solid), response);
+    let holes = unknown(&response_curve);
     let chart = Chart {
         id: "distribution-chart",
         title: "Latency by percentile",
         note: format!(
-            "Read upwards: so many requests were at least as fast as this. Whole run, {}.",
+            "At p99, 99 of 100 requests were at least this fast. Whole run, {}.",
             text::counted(n, "request", "requests")
         ),
         empty: "No latency was measured: no request was answered.",
         unit: Unit::Seconds,
         fit: Fit::Latency,
-        curves: vec![
-            axis.curve("response", Stroke::new(Ink::Vermillion, Dash::Solid), response),
-            axis.curve("service", Stroke::new(Ink::Blue, Dash::Dashed), service),
-        ],
+        curves: vec![response_curve, axis.curve("service", Stroke::new(Ink::Blue, Dash::Long), service)],
         limits: Vec::new(),
-        holes: Vec::new(),
+        holes,
         frame: &frame,
         table: table(&axis, response, service),
     };
     html! { (chart.render()) }
+}
+
+/// Where the percentiles fall among requests whose latency nobody knows.
+fn unknown(curve: &Curve) -> Vec<Span> {
+    let bound = curve.points().find(|point| point.at_least);
+    let reason = "slower requests timed out or never finished".to_owned();
+    bound.map(|point| Span { from: point.place, to: 1.0, reason }).into_iter().collect()
 }
 
 /// An axis of log10(1 / (1 - q)), up to the last percentile that rests on at least one request.
@@ -118,7 +124,7 @@ mod tests {
     #[test]
     fn a_percentile_that_rests_on_no_request_is_not_on_the_axis() {
         let labels: Vec<&str> = NinesAxis::for_samples(1000).quantiles().map(|(_, label)| label).collect();
-        assert_eq!(labels, ["p0", "p50", "p90", "p95", "p99", "p99.9"]);
+        assert_eq!(labels, ["min", "p50", "p90", "p95", "p99", "p99.9"]);
     }
 
     #[test]

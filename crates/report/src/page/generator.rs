@@ -32,7 +32,7 @@ fn lag(view: &View<'_>) -> Markup {
     let sent = |nanos: u64, row: &GeneratorInterval| (row.sent > 0).then_some(nanos as f64 / 1e9);
     let lines = [
         line(view, "max", Stroke::new(Ink::Vermillion, Dash::Solid), |row| sent(row.send_lag_max_ns, row)),
-        line(view, "p99", Stroke::new(Ink::Blue, Dash::Dashed), |row| sent(row.send_lag_p99_ns, row)),
+        line(view, "p99", Stroke::new(Ink::Blue, Dash::Long), |row| sent(row.send_lag_p99_ns, row)),
     ];
     let chart = Chart {
         id: "lag-chart",
@@ -60,7 +60,7 @@ fn bound(view: &View<'_>) -> Option<Limit> {
 fn cpu(view: &View<'_>) -> Markup {
     let lines = [
         line(view, "busiest worker", Stroke::new(Ink::Vermillion, Dash::Solid), |row| Some(row.busiest_worker)),
-        line(view, "whole process", Stroke::new(Ink::Blue, Dash::Dashed), GeneratorInterval::cpu_cores),
+        line(view, "whole process", Stroke::new(Ink::Blue, Dash::Long), GeneratorInterval::cpu_cores),
     ];
     let chart = Chart {
         id: "generator-cpu-chart",

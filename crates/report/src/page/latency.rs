@@ -16,9 +16,9 @@ pub(super) fn section(view: &View<'_>) -> Markup {
     };
     let lines = [
         line("p99", Ink::Vermillion, Dash::Solid, |column| column.p99),
-        line("p95", Ink::Green, Dash::DashDot, |column| column.p95),
+        line("p95", Ink::Green, Dash::LongAndDots, |column| column.p95),
         line("p50", Ink::Blue, Dash::Solid, |column| column.p50),
-        line("service p50", Ink::Blue, Dash::Dotted, |column| column.service_p50),
+        line("service p50", Ink::Blue, Dash::Dots, |column| column.service_p50),
     ];
     let chart = Chart {
         id: "latency-chart",

@@ -47,10 +47,10 @@ fn by_type(view: &View<'_>) -> Markup {
         } @else {
             table.numbers {
                 caption { "As the logs counted it" }
-                thead { tr { th scope="col" { "type" } th scope="col" { "event" } th scope="col" { "lines" } } }
+                thead { tr { th scope="col" { "type" } th.words scope="col" { "event" } th scope="col" { "lines" } } }
                 tbody {
                     @for (key, value, n) in typed {
-                        tr { th scope="row" { (text::plain(value)) } td { (text::plain(&key.event)) } td { (text::count(n)) } }
+                        tr { th scope="row" { (text::plain(value)) } td.words { (text::plain(&key.event)) } td { (text::count(n)) } }
                     }
                 }
             }

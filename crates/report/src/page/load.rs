@@ -12,10 +12,10 @@ pub(super) fn section(view: &View<'_>) -> Markup {
         view.column_line(name, Stroke::new(ink, dash), |column| exactly(read(column)))
     };
     let lines = [
-        line("offered", Ink::Grey, Dash::Dashed, |column| column.offered),
+        line("offered", Ink::Grey, Dash::Broad, |column| column.offered),
         line("achieved", Ink::Blue, Dash::Solid, |column| column.achieved),
-        line("limited", Ink::Purple, Dash::DashDot, |column| column.limited),
-        line("errors", Ink::Vermillion, Dash::Dotted, |column| column.failures),
+        line("limited", Ink::Purple, Dash::LongAndDots, |column| column.limited),
+        line("errors", Ink::Vermillion, Dash::Dots, |column| column.failures),
     ];
     let chart = Chart {
         id: "load-chart",

@@ -38,13 +38,13 @@ fn events(view: &View<'_>) -> Markup {
         } @else {
             table.numbers {
                 caption { "Events counted" }
-                thead { tr { @for heading in ["log", "event", "value", "lines"] { th scope="col" { (heading) } } } }
+                thead { tr { @for heading in ["log", "event", "value"] { th.words scope="col" { (heading) } } th scope="col" { "lines" } } }
                 tbody {
                     @for (key, n) in counts.iter().take(MOST_EVENTS) {
                         tr {
                             th scope="row" { (text::plain(&key.log)) }
-                            td { (text::plain(&key.event)) }
-                            td { (key.value.as_deref().map_or_else(String::new, text::plain)) }
+                            td.words { (text::plain(&key.event)) }
+                            td.words { (key.value.as_deref().map_or_else(String::new, text::plain)) }
                             td { (text::count(*n)) }
                         }
                     }

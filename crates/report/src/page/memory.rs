@@ -29,15 +29,15 @@ pub(super) fn section(view: &View<'_>) -> Markup {
 fn chart(view: &View<'_>) -> Markup {
     let redis = view.facts.redis.as_ref();
     let lines = [
-        Line::of_series("resident", Stroke::new(Ink::Green, Dash::Dashed), redis, "redis.used_memory_rss"),
-        Line::of_series("peak so far", Stroke::new(Ink::Grey, Dash::Dotted), redis, "redis.used_memory_peak"),
+        Line::of_series("resident", Stroke::new(Ink::Green, Dash::Long), redis, "redis.used_memory_rss"),
+        Line::of_series("peak so far", Stroke::new(Ink::Grey, Dash::Dots), redis, "redis.used_memory_peak"),
         Line::of_series("used", Stroke::new(Ink::Blue, Dash::Solid), redis, "redis.used_memory"),
     ];
     let mut limits = view.limits(&["max(redis.used_memory)", "last(redis.used_memory)", "max(redis.used_memory_rss)"]);
     limits.extend(maxmemory(view));
     let chart = Chart {
         id: "memory-chart",
-        title: "Redis memory",
+        title: "Used, resident and peak memory",
         note: "Used: what Redis allocated. Resident: what the operating system gave it. Peak: the highest used \
                since the server started."
             .to_owned(),

@@ -15,10 +15,10 @@ pub(super) fn section(view: &View<'_>) -> Markup {
             div.pair {
                 table.numbers {
                     caption { "Outcomes of " (text::counted(totals.ledger.scheduled(), "arrival", "arrivals")) }
-                    thead { tr { th scope="col" { "outcome" } th scope="col" { "counts as" } th scope="col" { "requests" } } }
+                    thead { tr { th scope="col" { "outcome" } th.words scope="col" { "counts as" } th scope="col" { "requests" } } }
                     tbody {
                         @for (outcome, n) in totals.ledger.outcomes() {
-                            tr { th scope="row" { (outcome.name().replace('_', " ")) } td { (counts_as(outcome)) } td { (text::count(n)) } }
+                            tr { th scope="row" { (outcome.name().replace('_', " ")) } td.words { (counts_as(outcome)) } td { (text::count(n)) } }
                         }
                     }
                 }

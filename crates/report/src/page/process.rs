@@ -8,7 +8,7 @@ use crate::view::{Line, View};
 
 pub(super) fn section(view: &View<'_>) -> Markup {
     if view.facts.process.is_none() {
-        return html! { p.missing { "No process was watched in this run." } };
+        return html! { p.note { "No process was watched in this run." } };
     }
     html! {
         (chart(view, "process-cpu-chart", "CPU of the process", "100 % is one whole core.", Unit::Share,

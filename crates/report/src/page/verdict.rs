@@ -11,7 +11,7 @@ use crate::view::View;
 pub(super) fn header(view: &View<'_>) -> Markup {
     let verdict = view.verdict;
     html! {
-        header.verdict class=(verdict.judgement.word()) {
+        header class=(format!("verdict {}", verdict.judgement.word())) {
             p.run { (text::plain(&verdict.plan)) " · " (environment::started(view.facts)) }
             h1 {
                 span.badge { (icon(verdict.judgement)) span { (verdict.judgement.word()) } }
