@@ -4,9 +4,11 @@
 //! its end; where a worker was held up and reported several at once, the row covers them all. The collector never
 //! keeps a worker waiting, and nobody who shows progress keeps the collector waiting.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
+use std::time::Duration;
 
 use plimsoll_record::Offset;
 use plimsoll_record::files::{EndReason, WriteError};
@@ -14,6 +16,7 @@ use plimsoll_record::ledger::Outcome;
 use plimsoll_record::requests::{RequestRow, RequestWriter};
 use plimsoll_record::summary::Totals;
 use plimsoll_record::traffic::{GeneratorInterval, Interval, TrafficFact, TrafficWriter};
+use plimsoll_record::units::show_duration;
 use tokio::sync::mpsc;
 
 use crate::event::{Event, Progress};
@@ -37,6 +40,7 @@ pub(crate) struct Collector {
     work: Arc<Workload>,
     start: Offset,
     every: i64,
+    max_send_lag: i64,
     out: TrafficWriter,
     log: Option<RequestWriter>,
     events: SyncSender<Event>,
@@ -70,6 +74,8 @@ pub(crate) struct CollectorSetup {
     pub(crate) workers: usize,
     pub(crate) start: Offset,
     pub(crate) every: i64,
+    /// A worker that was held up longer than this gets a note.
+    pub(crate) max_send_lag: i64,
     pub(crate) process_cpu_ns: i64,
 }
 
@@ -85,6 +91,7 @@ impl Collector {
             work: setup.work,
             start: setup.start,
             every: setup.every,
+            max_send_lag: setup.max_send_lag,
             out,
             log,
             events,
@@ -225,25 +232,19 @@ impl Collector {
             reports.iter().map(|report| report.to).max().unwrap_or(from).max(from)
         };
         let (at_ns, len_ns) = (self.on_run_clock(from), (to - from).max(0).cast_unsigned());
-        let mut cells: BTreeMap<usize, Cell> = BTreeMap::new();
-        let mut own = OwnCosts::default();
-        let mut busiest = 0.0f64;
-        for report in reports {
-            busiest = busiest.max(report.own.cpu_ns as f64 / (len_ns as f64).max(1.0));
-            own.merge(&report.own);
-            for (index, cell) in report.cells {
-                match cells.entry(index) {
-                    std::collections::btree_map::Entry::Vacant(vacant) => drop(vacant.insert(cell)),
-                    std::collections::btree_map::Entry::Occupied(mut known) => known.get_mut().merge(&cell),
-                }
-            }
-        }
+        let busiest =
+            reports.iter().map(|report| report.own.cpu_ns as f64 / (len_ns as f64).max(1.0)).fold(0.0, f64::max);
+        let (cells, own) = merge(reports);
         (self.line, self.written_to) = (line, to);
         self.totals.ended = self.on_run_clock(to);
         let progress = self.write_cells(cells, at_ns, len_ns)?;
         let generator = self.generator_row(&own, busiest.min(1.0), at_ns, len_ns);
         self.show(progress, &generator);
         self.out.write(&TrafficFact::Generator(generator))?;
+        if own.held_up_ns > self.max_send_lag.cast_unsigned() {
+            let held_up = show_duration(Duration::from_nanos(own.held_up_ns));
+            self.note(at_ns, format!("the generator was held up for {held_up} in the interval that begins here"))?;
+        }
         self.end_phases();
         self.out.flush()
     }
@@ -338,6 +339,22 @@ impl Collector {
     }
 }
 
+/// One row's worth of counts from the reports of all workers.
+fn merge(reports: Vec<Report>) -> (BTreeMap<usize, Cell>, OwnCosts) {
+    let mut cells: BTreeMap<usize, Cell> = BTreeMap::new();
+    let mut own = OwnCosts::default();
+    for report in reports {
+        own.merge(&report.own);
+        for (index, cell) in report.cells {
+            match cells.entry(index) {
+                Entry::Vacant(vacant) => drop(vacant.insert(cell)),
+                Entry::Occupied(mut known) => known.get_mut().merge(&cell),
+            }
+        }
+    }
+    (cells, own)
+}
+
 impl OwnCosts {
     fn merge(&mut self, other: &Self) {
         self.sent += other.sent;
@@ -349,5 +366,126 @@ impl OwnCosts {
         self.cpu_ns += other.cpu_ns;
         self.process_cpu_ns = self.process_cpu_ns.max(other.process_cpu_ns);
         self.held_up_ns = self.held_up_ns.max(other.held_up_ns);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixtures::{open_phase, plan_for};
+    use plimsoll_record::traffic::{PhaseFact, TrafficHeader, read};
+
+    const EVERY: i64 = 1_000;
+
+    /// Collects `messages` of two workers and returns the rows: when, how long, scheduled, finished, pending.
+    fn collect(messages: Vec<Message>) -> Vec<(i64, u64, u64, u64, u64)> {
+        let directory = tempfile::tempdir().unwrap();
+        let mut plan = plan_for("http://127.0.0.1:1");
+        plan.phases = vec![open_phase("a", 1.0, Duration::from_secs(1))];
+        let work = Arc::new(Workload::compile(&plan).unwrap());
+        let phase = PhaseFact { name: "a".to_owned(), start_ns: Offset(0), end_ns: None, planned_arrivals: None };
+        let header = TrafficHeader {
+            start_ns: Offset(0),
+            every_ns: 1_000,
+            phases: vec![phase],
+            operations: vec!["request".to_owned()],
+            workers: 2,
+            max_send_lag_ns: 1,
+        };
+        let out = TrafficWriter::create(directory.path(), "test 1.0", Offset(0), header).unwrap();
+        let (events, _shown) = std::sync::mpsc::sync_channel(1);
+        let setup =
+            CollectorSetup { work, workers: 2, start: Offset(0), every: EVERY, max_send_lag: 1, process_cpu_ns: 0 };
+        let mut collector = Collector::new(setup, out, None, events);
+        let (sender, inbox) = mpsc::channel(100);
+        messages.into_iter().for_each(|message| sender.try_send(message).unwrap());
+        drop(sender);
+        collector.run(inbox).unwrap();
+        collector.finish(Offset(100 * EVERY), EndReason::Completed).unwrap();
+        let rows = read(directory.path()).unwrap().unwrap().facts;
+        let rows = rows.into_iter().filter_map(|fact| match fact {
+            TrafficFact::Interval(row) => {
+                Some((row.at_ns.0, row.len_ns, row.ledger.scheduled(), row.ledger.finished(), row.pending))
+            }
+            _ => None,
+        });
+        rows.collect()
+    }
+
+    fn report(worker: usize, to_line: u64, scheduled: u64, ok: u64) -> Report {
+        let mut cell = Cell::default();
+        cell.ledger.schedule(scheduled);
+        cell.ledger.finish_many(Outcome::Ok, ok);
+        let (cells, own) = (vec![(0, cell)], OwnCosts::default());
+        let to = i64::try_from(to_line).unwrap() * EVERY;
+        Report { worker, to_line, to, last: false, cells, own, rows: Vec::new(), ended: Vec::new() }
+    }
+
+    fn interval(worker: usize, to_line: u64, scheduled: u64, ok: u64) -> Message {
+        Message::Report(Box::new(report(worker, to_line, scheduled, ok)))
+    }
+
+    fn last(worker: usize, to: i64, scheduled: u64, ok: u64) -> Message {
+        let line = to.div_euclid(EVERY).cast_unsigned() + 1;
+        Message::Report(Box::new(Report { to, last: true, ..report(worker, line, scheduled, ok) }))
+    }
+
+    fn finished(worker: usize, sound: bool) -> Message {
+        Message::Finished { worker, sound }
+    }
+
+    #[test]
+    fn an_interval_is_written_when_all_workers_have_reported_it() {
+        let rows = collect(vec![
+            interval(0, 1, 5, 3),
+            interval(0, 2, 0, 2),
+            interval(1, 1, 1, 1),
+            interval(1, 2, 1, 1),
+            last(0, 2 * EVERY + 500, 0, 0),
+            last(1, 2 * EVERY + 300, 2, 2),
+            finished(0, true),
+            finished(1, true),
+        ]);
+        assert_eq!(rows, [(0, 1000, 6, 4, 2), (1000, 1000, 1, 3, 0), (2000, 500, 2, 2, 0)]);
+    }
+
+    #[test]
+    fn a_worker_that_was_held_up_makes_the_row_longer() {
+        let rows = collect(vec![
+            interval(0, 1, 1, 1),
+            interval(0, 2, 1, 1),
+            interval(0, 3, 1, 1),
+            interval(1, 3, 10, 10),
+            last(0, 3 * EVERY, 0, 0),
+            last(1, 3 * EVERY, 0, 0),
+            finished(0, true),
+            finished(1, true),
+        ]);
+        assert_eq!(rows[0], (0, 3000, 13, 13, 0));
+    }
+
+    #[test]
+    fn a_worker_that_ended_early_holds_nobody_up() {
+        let rows = collect(vec![
+            last(0, 10, 4, 4),
+            finished(0, true),
+            interval(1, 1, 1, 1),
+            interval(1, 2, 1, 1),
+            last(1, 2 * EVERY + 1, 1, 1),
+            finished(1, true),
+        ]);
+        assert_eq!(rows, [(0, 1000, 5, 5, 0), (1000, 1000, 1, 1, 0), (2000, 1, 1, 1, 0)]);
+    }
+
+    #[test]
+    fn what_a_broken_worker_had_open_is_unfinished_and_the_books_balance() {
+        let rows = collect(vec![
+            interval(0, 1, 9, 4),
+            interval(1, 1, 1, 1),
+            finished(0, false),
+            last(1, EVERY + 10, 1, 1),
+            finished(1, true),
+        ]);
+        assert_eq!(rows, [(0, 1000, 10, 5, 5), (1000, 10, 1, 6, 0)]);
     }
 }

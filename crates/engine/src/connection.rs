@@ -54,12 +54,7 @@ pub(crate) enum Broken {
 /// Opens a connection to the first of `addresses` that accepts one.
 pub(crate) async fn open(addresses: &[SocketAddr]) -> Result<Connection, Outcome> {
     let stream = connect(addresses).await.map_err(|error| connect_outcome(&error))?;
-    let handshake = http1::Builder::new().writev(false).handshake(TokioIo::new(stream)).await;
-    let (sender, driver) = handshake.map_err(|error| outcome_of(&error))?;
-    let task = std::future::poll_fn(|cx| Poll::Ready(cx.waker().clone())).await;
-    let waker = Arc::new(MutedWaker { task, running: AtomicBool::new(false), again: AtomicBool::new(false) });
-    let muted = Waker::from(Arc::clone(&waker));
-    Ok(Connection { driver, sender, waker, muted, closed: false })
+    Connection::over(stream).await.map_err(|error| outcome_of(&error))
 }
 
 /// Opens a TCP connection to the first of `addresses` that accepts one; else the last one's error.
@@ -78,6 +73,16 @@ pub(crate) async fn connect(addresses: &[SocketAddr]) -> io::Result<TcpStream> {
 }
 
 impl Connection {
+    /// Speaks HTTP/1.1 over `stream`. The task that calls this is the one that must use the connection.
+    pub(crate) async fn over(stream: TcpStream) -> hyper::Result<Self> {
+        // Heads are small, and one write of one buffer is cheaper than a vectored one.
+        let (sender, driver) = http1::Builder::new().writev(false).handshake(TokioIo::new(stream)).await?;
+        let task = std::future::poll_fn(|cx| Poll::Ready(cx.waker().clone())).await;
+        let waker = Arc::new(MutedWaker { task, running: AtomicBool::new(false), again: AtomicBool::new(false) });
+        let muted = Waker::from(Arc::clone(&waker));
+        Ok(Self { driver, sender, waker, muted, closed: false })
+    }
+
     /// True when no further request can be sent on it.
     pub(crate) fn is_closed(&self) -> bool {
         self.closed || self.sender.is_closed()
@@ -91,6 +96,8 @@ impl Connection {
 
     /// Sends `request` and waits for the whole answer. The body is read and counted, not kept.
     pub(crate) async fn exchange(&mut self, request: Request<RequestBody>) -> Result<Answer, Broken> {
+        // Handing the request over wakes the connection, which is polled right after.
+        self.waker.running.store(true, Ordering::Relaxed);
         let mut response = pin!(self.sender.send_request(request));
         let mut reading: Option<Reading> = None;
         std::future::poll_fn(|_| {

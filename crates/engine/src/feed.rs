@@ -38,20 +38,20 @@ pub(crate) struct Feed {
 
 #[derive(Debug)]
 enum Source {
-    Open(OpenSource),
+    Open(Box<OpenSource>),
     Closed(Box<ClosedSource>),
 }
 
 impl Feed {
     pub(crate) fn new(work: &Arc<Workload>, share: Share) -> Self {
         let sources = work.phases.iter().enumerate().map(|(index, phase)| match &phase.load {
-            PhaseLoad::Open { schedule, first_user } => Source::Open(OpenSource {
+            PhaseLoad::Open { schedule, first_user } => Source::Open(Box::new(OpenSource {
                 phase: index as u16,
                 start: phase.start,
                 first_user: *first_user,
                 head: schedule.cursor(share),
                 counted: schedule.cursor(share),
-            }),
+            })),
             PhaseLoad::Closed(crowd) => {
                 Source::Closed(Box::new(ClosedSource::new(index as u16, phase.start, phase.end, *crowd, share)))
             }
@@ -280,5 +280,162 @@ impl ClosedSource {
     fn is_over(&self, now: i64) -> bool {
         let no_more = now >= self.end || self.left == Some(0) || (self.thinking.is_empty() && self.busy == 0);
         no_more && self.ready.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixtures::{closed_phase, open_phase, plan_for};
+    use plimsoll_plan::{Phase, ThinkTime};
+    use proptest::prelude::*;
+    use std::num::NonZeroU64;
+    use std::time::Duration;
+
+    const SECOND: i64 = 1_000_000_000;
+
+    fn workload(phases: Vec<Phase>, users: u64) -> Arc<Workload> {
+        let mut plan = plan_for("http://127.0.0.1:1");
+        plan.phases = phases;
+        plan.users.count = NonZeroU64::new(users).unwrap();
+        Arc::new(Workload::compile(&plan).unwrap())
+    }
+
+    fn feed(phases: Vec<Phase>, users: u64) -> Feed {
+        Feed::new(&workload(phases, users), Share::WHOLE)
+    }
+
+    fn scheduled(feed: &mut Feed, before: i64) -> u64 {
+        let mut sum = 0;
+        feed.take_scheduled(before, |_, n| sum += n);
+        sum
+    }
+
+    #[test]
+    fn nothing_is_handed_out_before_its_time() {
+        let mut feed = feed(vec![open_phase("a", 10.0, Duration::from_secs(1))], 1);
+        assert_eq!(feed.next_due(), Some(50_000_000));
+        assert_eq!(feed.pop(49_999_999), None);
+        assert_eq!(feed.pop(50_000_000).unwrap().intended, 50_000_000);
+    }
+
+    #[test]
+    fn a_backlog_keeps_its_intended_times_into_the_next_phase() {
+        let second = Duration::from_secs(1);
+        let mut feed = feed(vec![open_phase("a", 2.0, second), open_phase("b", 2.0, second)], 1);
+        let late = 3 * SECOND;
+        let arrivals: Vec<_> = std::iter::from_fn(|| feed.pop(late)).map(|a| (a.phase, a.intended)).collect();
+        let half = SECOND / 2;
+        assert_eq!(arrivals, [(0, half / 2), (0, 3 * half / 2), (1, 5 * half / 2), (1, 7 * half / 2)]);
+        assert!(feed.is_over(late));
+    }
+
+    #[test]
+    fn users_take_turns_across_phases() {
+        let second = Duration::from_secs(1);
+        let mut feed = feed(vec![open_phase("a", 4.0, second), open_phase("b", 4.0, second)], 3);
+        let users: Vec<_> = std::iter::from_fn(|| feed.pop(9 * SECOND)).map(|arrival| arrival.user).collect();
+        assert_eq!(users, [1, 2, 3, 1, 2, 3, 1, 2]);
+    }
+
+    #[test]
+    fn a_closed_user_comes_again_after_its_think_time() {
+        let think = ThinkTime::Constant(Duration::from_millis(100));
+        let mut feed = feed(vec![closed_phase("a", 1, think, None, Some(Duration::from_secs(1)))], 1);
+        let first = feed.pop(0).unwrap();
+        assert_eq!(feed.pop(SECOND / 2), None);
+        feed.give_back(&first, SECOND / 2);
+        assert_eq!(feed.next_due(), Some(600_000_000));
+        assert_eq!(feed.pop(700_000_000).unwrap().intended, 600_000_000);
+    }
+
+    #[test]
+    fn a_closed_user_starts_nothing_after_the_end_of_its_phase() {
+        let think = ThinkTime::Constant(Duration::from_millis(600));
+        let mut feed = feed(vec![closed_phase("a", 1, think, None, Some(Duration::from_secs(1)))], 1);
+        let first = feed.pop(0).unwrap();
+        feed.give_back(&first, SECOND / 2);
+        assert_eq!(feed.next_due(), None);
+        assert!(feed.is_over(SECOND));
+    }
+
+    #[test]
+    fn closed_users_without_a_connection_wait_with_their_own_time() {
+        let mut feed = feed(vec![closed_phase("a", 3, ThinkTime::None, None, Some(Duration::from_secs(1)))], 3);
+        feed.pop(0).unwrap();
+        assert_eq!((scheduled(&mut feed, SECOND), feed.backlog()), (3, 2));
+        let late = feed.pop(2 * SECOND).unwrap();
+        assert_eq!((late.intended, late.user), (0, 2));
+    }
+
+    #[test]
+    fn users_spawn_at_their_rate() {
+        let mut phase = closed_phase("a", 3, ThinkTime::None, None, Some(Duration::from_secs(9)));
+        let plimsoll_plan::Load::Closed { spawn_rate, .. } = &mut phase.load else { unreachable!() };
+        *spawn_rate = plimsoll_plan::Rate::per_second(2.0);
+        let mut feed = feed(vec![phase], 3);
+        let times: Vec<_> = std::iter::from_fn(|| feed.pop(9 * SECOND)).map(|arrival| arrival.intended).collect();
+        assert_eq!(times, [0, SECOND / 2, SECOND]);
+    }
+
+    #[test]
+    fn iterations_are_shared_and_end_the_phase() {
+        let work = workload(vec![closed_phase("a", 3, ThinkTime::None, Some(8), None)], 1);
+        let mut begun = 0;
+        for index in 0..2 {
+            let mut feed = Feed::new(&work, Share::of(index, 2).unwrap());
+            let mut now = 0;
+            while let Some(arrival) = feed.pop(now) {
+                now += 1;
+                begun += 1;
+                feed.give_back(&arrival, now);
+            }
+            assert!(feed.is_over(now));
+            assert_eq!(feed.ended().collect::<Vec<_>>(), [(0, now)]);
+        }
+        assert_eq!(begun, 8);
+    }
+
+    #[test]
+    fn after_the_close_nothing_is_handed_out_and_what_was_due_is_counted() {
+        let mut feed = feed(vec![open_phase("a", 10.0, Duration::from_secs(1))], 1);
+        feed.pop(SECOND / 2).unwrap();
+        feed.close(SECOND / 2);
+        assert_eq!(feed.pop(SECOND), None);
+        assert_eq!((scheduled(&mut feed, 9 * SECOND), feed.backlog()), (5, 4));
+        assert!(feed.is_over(SECOND / 2));
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_scheduled_is_handed_out_or_in_the_backlog(
+            steps in proptest::collection::vec((0i64..200_000_000, 0usize..20, any::<bool>()), 1..60),
+            workers in 1u32..4,
+        ) {
+            let second = Duration::from_secs(1);
+            let think = ThinkTime::Uniform { min: Duration::ZERO, max: Duration::from_millis(50) };
+            let work = workload(vec![
+                open_phase("a", 100.0, second),
+                closed_phase("b", 7, think, Some(90), Some(second)),
+                open_phase("c", 50.0, second),
+            ], 5);
+            let mut feed = Feed::new(&work, Share::of(0, workers).unwrap());
+            let (mut now, mut counted, mut taken, mut out) = (0, 0, 0, Vec::new());
+            for (pause, pops, give_back) in steps {
+                now += pause;
+                counted += scheduled(&mut feed, now);
+                for _ in 0..pops {
+                    let Some(arrival) = feed.pop(now) else { break };
+                    prop_assert!(arrival.intended <= now);
+                    taken += 1;
+                    out.push(arrival);
+                }
+                if give_back {
+                    out.drain(..).for_each(|arrival| feed.give_back(&arrival, now));
+                }
+                counted += scheduled(&mut feed, now + 1);
+                prop_assert_eq!(counted, taken + feed.backlog());
+            }
+        }
     }
 }

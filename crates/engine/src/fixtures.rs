@@ -1,8 +1,9 @@
 //! Small plans for this crate's own tests.
 
+use std::num::{NonZeroU32, NonZeroU64};
 use std::time::Duration;
 
-use plimsoll_plan::{Arrivals, Expect, Load, Method, Phase, Plan, Rate, RateShape, Step, Template};
+use plimsoll_plan::{Arrivals, Expect, Load, Method, Phase, Plan, Rate, RateShape, Step, Template, ThinkTime};
 
 use crate::quick_plan;
 
@@ -29,4 +30,16 @@ pub(crate) fn step(name: &str, method: Method, path: &str) -> Step {
 pub(crate) fn open_phase(name: &str, per_second: f64, length: Duration) -> Phase {
     let rate = RateShape::Constant(Rate::per_second(per_second).unwrap());
     Phase { name: name.to_owned(), duration: Some(length), load: Load::Open { rate, arrivals: Arrivals::Uniform } }
+}
+
+/// A closed phase whose users start all at once.
+pub(crate) fn closed_phase(
+    name: &str,
+    users: u32,
+    think: ThinkTime,
+    iterations: Option<u64>,
+    length: Option<Duration>,
+) -> Phase {
+    let (users, iterations) = (NonZeroU32::new(users).unwrap(), iterations.and_then(NonZeroU64::new));
+    Phase { name: name.to_owned(), duration: length, load: Load::Closed { users, spawn_rate: None, think, iterations } }
 }

@@ -9,7 +9,7 @@ use hyper::header::{HOST, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Request, Uri};
 use plimsoll_plan::{HealthCheck, Part, Plan, Target, Template};
 
-use crate::connection::{self, Broken};
+use crate::connection::{self, Connection};
 use crate::request::{RequestBody, host_of, method_of};
 use crate::workload::{WorkloadError, traffic_target};
 
@@ -103,21 +103,16 @@ fn address_of(target: &Target) -> String {
 }
 
 async fn attempt(target: &Target, addresses: &[SocketAddr], patience: Duration) -> Result<(), HealthError> {
-    let Some(check) = &target.health else {
-        let refused = |source| HealthError::Connect { address: address_of(target), patience, source };
-        return connection::connect(addresses).await.map(drop).map_err(refused);
-    };
     let refused = |source| HealthError::Connect { address: address_of(target), patience, source };
-    drop(connection::connect(addresses).await.map_err(refused)?);
-    let mut connection = connection::open(addresses).await.map_err(|_| no_answer(target, patience))?;
-    let answer = connection.exchange(request(target, check)).await;
-    match answer {
-        Ok(answer) if (200..300).contains(&answer.status) => Ok(()),
-        Ok(answer) => {
-            Err(HealthError::Unhealthy { address: address_of(target), request: show(check), status: answer.status })
-        }
-        Err(Broken::NotSent | Broken::Sent(_)) => Err(no_answer(target, patience)),
+    let stream = connection::connect(addresses).await.map_err(refused)?;
+    let Some(check) = &target.health else { return Ok(()) };
+    let mut connection = Connection::over(stream).await.map_err(|_| no_answer(target, patience))?;
+    let answer = connection.exchange(request(target, check)).await.map_err(|_| no_answer(target, patience))?;
+    if (200..300).contains(&answer.status) {
+        return Ok(());
     }
+    let (address, request) = (address_of(target), show(check));
+    Err(HealthError::Unhealthy { address, request, status: answer.status })
 }
 
 fn no_answer(target: &Target, patience: Duration) -> HealthError {

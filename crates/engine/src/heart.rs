@@ -16,6 +16,8 @@ use crate::recorder::{Ended, Recorder};
 use crate::slot::Slot;
 use crate::workload::Workload;
 
+/// A driver that was asked to look at once; it cannot be late for what it is only now told.
+const NOW: i64 = i64::MIN;
 /// A driver that comes to look this much later than it meant to was held up.
 const HELD_UP: i64 = 1_000_000;
 /// Hold-ups that are remembered while arrivals from their time still wait.
@@ -182,11 +184,11 @@ impl Heart {
         self.look_early();
     }
 
-    /// Wakes the driver if an arrival is due before it means to look.
+    /// Wakes the driver if an arrival is due before it means to look, or if all is done.
     fn look_early(&self) {
-        let Some(due) = self.feed.borrow().next_due() else { return };
-        if due < self.looks_at.get() {
-            // The driver is not late for what it is only now told.
+        let due = self.feed.borrow().next_due();
+        let early = due.map_or_else(|| self.is_done(self.now()), |due| due < self.looks_at.get());
+        if early {
             self.looks_at.set(NOW);
             if let Some(driver) = &*self.driver.borrow() {
                 driver.wake_by_ref();
@@ -296,9 +298,6 @@ impl Heart {
         !slots.idle.is_empty() || slots.open < slots.limit
     }
 }
-
-/// A driver that was asked to look at once.
-const NOW: i64 = i64::MIN;
 
 impl Slots {
     fn take_idle(&mut self) -> Option<Rc<Slot>> {

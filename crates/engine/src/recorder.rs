@@ -217,8 +217,12 @@ impl Recorder {
         }
     }
 
-    /// The worker could not look at anything for `span` nanoseconds: whatever was under way was seen that much late.
+    /// The worker could not look at anything for `span` nanoseconds: what was under way may have been seen that much
+    /// late, so it counts as if it had been sent late. A closed model shows a hold-up nowhere else.
     pub(crate) fn held_up(&mut self, span: i64) {
+        if span > self.setup.max_send_lag {
+            self.own.sent_late += self.in_flight;
+        }
         let span = span.max(0).cast_unsigned();
         self.own.held_up_ns = self.own.held_up_ns.max(span);
         for _ in 0..self.in_flight {

@@ -123,6 +123,7 @@ impl Run {
             workers: self.workers as usize,
             start,
             every: nanos(self.generator.interval).max(1),
+            max_send_lag: nanos(self.generator.max_send_lag),
             process_cpu_ns: process_cpu_ns(),
         };
         let mut collector = Collector::new(setup, out, log, events);

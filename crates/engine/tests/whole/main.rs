@@ -1,0 +1,7 @@
+//! Whole runs against a server whose behaviour is known: the truth of the numbers, and every way a request can end.
+#![expect(clippy::unwrap_used, reason = "a test that cannot set its stage has failed")]
+
+mod support;
+
+mod outcomes;
+mod truth;
