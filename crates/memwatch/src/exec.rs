@@ -3,6 +3,7 @@
 //! The command owns stdin, stdout and stderr; memwatch says little, and on stderr only.
 
 use std::os::unix::process::ExitStatusExt as _;
+use std::pin::Pin;
 use std::process::{ExitCode, ExitStatus};
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use anyhow::Context as _;
 use plimsoll_record::Offset;
 use plimsoll_record::events::{Event, Level};
 use plimsoll_record::files::EndReason;
+use plimsoll_record::logs::LogFact;
 use plimsoll_record::metric::Source;
 use plimsoll_record::series::SeriesFact;
 use plimsoll_record::units::{Unit, show_duration};
@@ -18,6 +20,7 @@ use plimsoll_sampler::{Update, Watcher};
 use rustix::process::Signal;
 use tokio::signal::unix::{Signal as Signals, SignalKind, signal};
 use tokio::sync::mpsc;
+use tokio::time::Sleep;
 
 use crate::args::ExecArgs;
 use crate::exit::{ENVIRONMENT, Fatal, STOPPED, USAGE};
@@ -107,11 +110,8 @@ impl Session {
                 }
                 update = inbox.recv(), if self.watcher.is_some() => match update {
                     Some(update) => {
-                        let reason = observer.see(update);
-                        if let Some((reason, watcher)) = reason.filter(|_| self.stop.is_none()).zip(self.watcher.as_ref()) {
-                            let at = watcher.clock().now();
-                            self.terminate(at, reason);
-                            kill.as_mut().set(tokio::time::sleep(GRACE));
+                        if let Some(reason) = observer.see(update) {
+                            self.terminate(reason, kill.as_mut());
                         }
                     }
                     None => self.record_failed().await,
@@ -122,10 +122,16 @@ impl Session {
         }
     }
 
-    fn terminate(&mut self, at: Offset, reason: String) {
-        say(Level::Critical, &format!("stopping the command: {reason}"));
+    /// Asks the command to end, once; what comes after that adds to the reasons.
+    fn terminate(&mut self, reason: String, mut kill: Pin<&mut Sleep>) {
+        let (None, Some(watcher)) = (&self.stop, &self.watcher) else {
+            return say(Level::Critical, &reason);
+        };
+        let at = watcher.clock().now();
+        say(Level::Critical, &format!("{reason}; stopping the command"));
         self.wrapped.signal(Signal::TERM);
         self.stop = Some(Stop { at, reason, killed: false });
+        kill.set(tokio::time::sleep(GRACE));
     }
 
     fn kill(&mut self) {
@@ -162,8 +168,11 @@ impl Session {
         inbox: &mut mpsc::Receiver<Update>,
         observer: &mut Observer,
     ) -> Result<ExitCode, Fatal> {
-        if let Some(stop) = &mut self.stop {
-            stop.killed |= self.wrapped.sweep(GRACE).await;
+        if let Some(stop) = &mut self.stop
+            && self.wrapped.sweep(GRACE).await
+        {
+            say(Level::Critical, "processes that the command left behind did not end: killed them");
+            stop.killed = true;
         }
         let mut ran = None;
         if let Some(watcher) = self.watcher.take() {
@@ -222,6 +231,7 @@ impl Observer {
         match update {
             Update::Fact { source, fact, .. } => self.fact(source, &fact),
             Update::Alarm(alarm) => return self.alarm(&alarm),
+            Update::Log(LogFact::Gap { log, reason, .. }) => say(Level::Warn, &format!("log {log}: {reason}")),
             Update::Log(_) => {}
         }
         None
@@ -246,7 +256,9 @@ impl Observer {
     fn alarm(&mut self, alarm: &Alarm) -> Option<String> {
         self.summary.alarm(alarm);
         let Event::Alert { level, message, .. } = &alarm.event else { return None };
-        say(*level, message);
+        if !alarm.stop {
+            say(*level, message);
+        }
         alarm.stop.then(|| message.clone())
     }
 
@@ -261,11 +273,14 @@ impl Observer {
         let mut parts: Vec<String> = ran.map(|ran| format!("ran {}", show_duration(ran))).into_iter().collect();
         if let Some(used) = self.summary.stats(Source::Redis, "used_memory") {
             let show = |value| Unit::Bytes.show(value);
-            let change = growth(Unit::Bytes, used.last - used.first);
-            let (before, peak, after) = (show(used.first), show(used.max), show(used.last));
-            parts.push(format!("Redis memory before {before}, peak {peak}, after {after} ({change})"));
+            let (before, peak) = (show(used.first), show(used.max));
+            let after = match self.in_gap {
+                true => "unknown: Redis cannot be sampled".to_owned(),
+                false => format!("{} ({})", show(used.last), growth(Unit::Bytes, used.last - used.first)),
+            };
+            parts.push(format!("Redis memory before {before}, peak {peak}, after {after}"));
         }
-        if let Some(keys) = self.summary.stats(Source::Redis, "keys") {
+        if let Some(keys) = self.summary.stats(Source::Redis, "keys").filter(|_| !self.in_gap) {
             let show = |value| Unit::Count.show(value);
             parts.push(format!("keys {} -> {}", show(keys.first), show(keys.last)));
         }

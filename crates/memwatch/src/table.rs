@@ -7,7 +7,7 @@ use plimsoll_plan::Watch;
 use plimsoll_record::Offset;
 use plimsoll_record::events::{Event, Level};
 use plimsoll_record::metric::Source;
-use plimsoll_record::series::{Gap, Mark};
+use plimsoll_record::series::Gap;
 use plimsoll_record::units::show_count;
 use plimsoll_sampler::alarms::Alarm;
 
@@ -125,7 +125,7 @@ impl Table {
         };
         self.lines += 1;
         match line {
-            Line::Mark(source, mark) => text.push_str(&self.mark(source, &mark)),
+            Line::Mark(source, mark) => text.push_str(&self.note(mark.at_ns, source.prefix(), &mark.detail)),
             Line::Row(row) => text.push_str(&self.row(row)),
         }
         text
@@ -136,6 +136,11 @@ impl Table {
         let Event::Alert { at_ns, level, message, .. } = &alarm.event else { return String::new() };
         let style = style_of(*level);
         format!("{} {style}{}: {message}{style:#}\n", self.time(*at_ns), word_for(*level))
+    }
+
+    /// The text for something that happened to a source.
+    pub(crate) fn note(&self, at: Offset, source: &str, what: &str) -> String {
+        format!("{} {BOLD}{source}{BOLD:#}: {what}\n", self.time(at))
     }
 
     fn header(&self) -> String {
@@ -166,10 +171,6 @@ impl Table {
     fn gap(&self, gap: &Gap) -> String {
         let style = style_of(Level::Warn);
         format!("{} {style}gap{style:#}: {} ({})\n", self.time(gap.at_ns), gap.reason.words(), gap.detail)
-    }
-
-    fn mark(&self, source: Source, mark: &Mark) -> String {
-        format!("{} {BOLD}{}{BOLD:#}: {}\n", self.time(mark.at_ns), source.prefix(), mark.detail)
     }
 
     /// Minutes and seconds since watching began.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use plimsoll_record::RunClock;
 use plimsoll_record::files::EndReason;
+use plimsoll_record::logs::LogFact;
 use plimsoll_sampler::{Update, Watcher};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
@@ -137,6 +138,10 @@ impl View {
             Update::Alarm(alarm) => {
                 self.summary.alarm(&alarm);
                 let text = self.table.alarm(&alarm);
+                self.print(&text)
+            }
+            Update::Log(LogFact::Gap { at_ns, log, reason }) => {
+                let text = self.table.note(at_ns, &format!("log {log}"), &reason);
                 self.print(&text)
             }
             Update::Log(_) => Ok(true),

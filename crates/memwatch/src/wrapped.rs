@@ -34,8 +34,11 @@ enum Group {
 impl Wrapped {
     /// Starts the command. Its standard streams are memwatch's own.
     pub(crate) fn start(command: &[OsString]) -> std::io::Result<Self> {
+        Self::start_in(if in_foreground() { Group::Shared } else { Group::Own }, command)
+    }
+
+    fn start_in(group: Group, command: &[OsString]) -> std::io::Result<Self> {
         let (program, arguments) = command.split_first().expect("the command line requires a command");
-        let group = if in_foreground() { Group::Shared } else { Group::Own };
         let mut starting = Command::new(program);
         starting.args(arguments).kill_on_drop(true);
         if group == Group::Own {
@@ -93,4 +96,32 @@ impl Wrapped {
 /// True when the terminal on standard input sends its signals to memwatch's process group.
 fn in_foreground() -> bool {
     rustix::termios::tcgetpgrp(stdin()).is_ok_and(|foreground| foreground == rustix::process::getpgrp())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::process::ExitStatusExt as _;
+
+    use super::*;
+
+    fn shell(script: &str) -> Wrapped {
+        Wrapped::start_in(Group::Own, &["sh", "-c", script].map(OsString::from)).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_signal_reaches_everything_the_command_started() {
+        let mut wrapped = shell("sleep 60 & sleep 60");
+        wrapped.signal(Signal::TERM);
+        assert_eq!(wrapped.wait().await.unwrap().signal(), Some(Signal::TERM.as_raw()));
+        assert!(!wrapped.sweep(Duration::from_secs(5)).await, "nothing is left to kill");
+    }
+
+    #[tokio::test]
+    async fn what_ignores_the_request_to_end_is_killed() {
+        let mut wrapped = shell("trap '' TERM; sleep 60 & exit 3");
+        assert_eq!(wrapped.wait().await.unwrap().code(), Some(3));
+        wrapped.signal(Signal::TERM);
+        assert!(wrapped.sweep(Duration::from_millis(200)).await);
+        assert!(!wrapped.sweep(Duration::from_secs(5)).await, "it is gone now");
+    }
 }

@@ -56,9 +56,8 @@ impl Follower {
     /// Begins at the file's current end; a file that does not exist will be read from its start.
     #[must_use]
     pub fn begin(path: &Path) -> Self {
-        let open = Open::at_end(path);
-        let trouble = open.as_ref().err().map(trouble);
-        Self { path: path.to_owned(), open: open.ok(), leaving: None, trouble }
+        // What stands in the way is met again, and said, at the first reading.
+        Self { path: path.to_owned(), open: Open::at_end(path).ok(), leaving: None, trouble: None }
     }
 
     /// Hands the complete new lines to `sink`, without their line feeds, reading about `budget` bytes. Says what
@@ -280,6 +279,7 @@ mod tests {
     fn a_file_that_appears_later_is_read_from_its_start() {
         let log = Log::new();
         let mut follower = Follower::begin(&log.path);
+        check(&mut follower, &[], &[Note::Missing]);
         check(&mut follower, &[], &[]);
         log.append("first\n");
         check(&mut follower, &["first"], &[Note::Appeared]);
