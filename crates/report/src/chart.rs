@@ -112,11 +112,11 @@ impl Chart<'_> {
 
     fn horizontal_axis(&self) -> Markup {
         html! {
-            svg.moments aria-hidden="true" height="38" {
+            svg.moments aria-hidden="true" height="42" {
                 @for (i, tick) in self.frame.ticks.iter().enumerate() {
-                    text.second[i % 2 == 1] x=(percent(tick.place)) y="14" text-anchor="middle" { (tick.label) }
+                    text.second[i % 2 == 1] x=(percent(tick.place)) y="18" text-anchor="middle" { (tick.label) }
                 }
-                text.axis x="50%" y="33" text-anchor="middle" { (self.frame.axis) }
+                text.axis x="50%" y="37" text-anchor="middle" { (self.frame.axis) }
             }
         }
     }

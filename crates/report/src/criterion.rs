@@ -2,7 +2,7 @@
 
 use plimsoll_record::summary::{Facts, Window};
 use plimsoll_record::units::Unit;
-use plimsoll_record::verdict::{CriterionResult, Severity};
+use plimsoll_record::verdict::{CriterionResult, Judgement, Severity};
 
 use crate::text;
 
@@ -50,11 +50,23 @@ pub(crate) fn limit(result: &CriterionResult) -> String {
     }
 }
 
-/// The confidence interval: `11.0 ms to 14.0 ms (95 %)`.
+/// The confidence interval: `11.0 ms to 14.0 ms (95 %)`; `None` also for one without width, which says nothing.
 pub(crate) fn interval(result: &CriterionResult) -> Option<String> {
     let interval = result.interval?;
     let (low, high) = (result.unit.show(interval.low), result.unit.show(interval.high));
-    Some(format!("{low} to {high} ({:.0} %)", interval.confidence * 100.0))
+    (low != high).then(|| format!("{low} to {high} ({:.0} %)", interval.confidence * 100.0))
+}
+
+/// True when a reader who sees only value and limit would doubt the judgement, so that the reason must stand beside
+/// it: everything but a pass, and a pass whose value is on the wrong side because the limit does not apply.
+pub(crate) fn needs_reason(result: &CriterionResult) -> bool {
+    let outside = match (result.value, parts(&result.expression)) {
+        (Some(value), Some((_, Comparison::Below(_)))) => value > result.limit,
+        (Some(value), Some((_, Comparison::Above(_)))) => value < result.limit,
+        (Some(value), Some((_, Comparison::Exactly))) => value != result.limit,
+        _ => true,
+    };
+    outside || result.judgement != Judgement::Pass
 }
 
 /// The margin: `40.0 % inside`, `3.2 x the limit outside`.
@@ -104,7 +116,7 @@ pub(crate) fn window(result: &CriterionResult, facts: &Facts) -> Option<Option<W
 #[cfg(test)]
 mod tests {
     use super::*;
-    use plimsoll_record::verdict::{Interval, Judgement};
+    use plimsoll_record::verdict::Interval;
 
     fn result(expression: &str) -> CriterionResult {
         CriterionResult {
@@ -149,6 +161,22 @@ mod tests {
         let mut result = result("slope(redis.used_memory) < 1 MB/min");
         result.margin = Some(-31.4);
         assert_eq!(margin(&result).as_deref(), Some("31 x the limit outside"));
+    }
+
+    #[test]
+    fn a_pass_beyond_its_limit_must_say_why() {
+        let mut exempt = CriterionResult { limit: 2.0, unit: Unit::Ratio, ..result("redis.fragmentation < 2.0") };
+        exempt.value = Some(1.2);
+        assert!(!needs_reason(&exempt));
+        exempt.value = Some(2.66);
+        assert!(needs_reason(&exempt));
+    }
+
+    #[test]
+    fn an_interval_without_width_is_not_shown() {
+        let mut result = result("p99 < 500ms");
+        result.interval = Some(Interval { low: 1.0, high: 1.0, confidence: 1.0 });
+        assert_eq!(interval(&result), None);
     }
 
     #[test]

@@ -5,7 +5,7 @@
 //! them inert for its medium. Judging lives in `plimsoll-criteria`; choosing files and streams in the binaries.
 //!
 //! To add a section to the page: one file under `page/` with a `section(&View) -> Markup`, and one line in
-//! `page.rs`. A chart is data handed to [`chart`], which knows axes, gaps, labels, the shared cursor and the table
+//! `page.rs`. A chart is data handed to `chart`, which knows axes, gaps, labels, the shared cursor and the table
 //! behind the picture.
 
 mod criterion;

@@ -91,11 +91,13 @@ impl Lines {
         if result.value.is_some() {
             self.paragraph(&basis(result), INDENT, "");
         }
-        if result.judgement != Judgement::Pass {
+        if criterion::needs_reason(result) {
             self.paragraph(&result.reason, INDENT, "");
-            if let Some(hint) = &result.hint {
-                self.paragraph(hint, INDENT, "hint: ");
-            }
+        }
+        if let Some(hint) = &result.hint
+            && result.judgement != Judgement::Pass
+        {
+            self.paragraph(hint, INDENT, "hint: ");
         }
     }
 

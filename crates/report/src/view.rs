@@ -48,6 +48,8 @@ pub(crate) struct Column {
     pub(crate) p95: Option<Percentile>,
     pub(crate) p99: Option<Percentile>,
     pub(crate) service_p50: Option<Percentile>,
+    /// Of rate-limited answers, in nanoseconds.
+    pub(crate) limited_p99_ns: Option<u64>,
 }
 
 impl Column {
@@ -62,6 +64,7 @@ impl Column {
             p95: totals.response(0.95),
             p99: totals.response(0.99),
             service_p50: totals.service(0.50),
+            limited_p99_ns: totals.limited.response.quantile(0.99),
         }
     }
 
@@ -147,6 +150,19 @@ impl<'a> View<'a> {
         let placed = holes.filter_map(|pair| {
             let (from, to) = self.axis?.span(Window { from: pair[0].window.to, to: pair[1].window.from })?;
             Some(Span { from, to, reason: "the generator wrote nothing".to_owned() })
+        });
+        placed.collect()
+    }
+
+    /// The spans in which requests were turned away and none was served, so that there is no latency to show.
+    pub(crate) fn unserved(&self) -> Vec<Span> {
+        let limited_only = |column: &Column| column.p50.is_none() && column.limited_p99_ns.is_some();
+        let stretches = self.columns.chunk_by(|a, b| limited_only(a) == limited_only(b) && adjacent(a, b));
+        let unserved = stretches.filter(|stretch| stretch.first().is_some_and(limited_only));
+        let placed = unserved.filter_map(|stretch| {
+            let window = Window { from: stretch.first()?.window.from, to: stretch.last()?.window.to };
+            let (from, to) = self.axis?.span(window)?;
+            Some(Span { from, to, reason: "every answer was rate-limited, none was served".to_owned() })
         });
         placed.collect()
     }

@@ -5,7 +5,6 @@ use plimsoll_record::ledger::Class;
 use plimsoll_record::units::Unit;
 
 use super::verdict::badge;
-use crate::criterion;
 use crate::text;
 use crate::view::View;
 
@@ -26,8 +25,7 @@ pub(super) fn section(view: &View<'_>) -> Markup {
         }
         @for result in view.verdict.criteria.iter().filter(|result| is_about_limiter(&result.expression)) {
             p.lead {
-                (badge(result.judgement)) " " code { (text::plain(&result.expression)) } ": "
-                strong { (criterion::value(result)) } ". " (text::plain(&result.reason))
+                (badge(result.judgement)) " " code { (text::plain(&result.expression)) } ": " (text::plain(&result.reason))
             }
         }
     }

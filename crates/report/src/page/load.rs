@@ -15,12 +15,12 @@ pub(super) fn section(view: &View<'_>) -> Markup {
         line("offered", Ink::Grey, Dash::Broad, |column| column.offered),
         line("achieved", Ink::Blue, Dash::Solid, |column| column.achieved),
         line("limited", Ink::Purple, Dash::LongAndDots, |column| column.limited),
-        line("errors", Ink::Vermillion, Dash::Dots, |column| column.failures),
+        line("errors", Ink::Vermillion, Dash::Long, |column| column.failures),
     ];
     let chart = Chart {
         id: "load-chart",
         title: "Requests per second",
-        note: "Offered: arrivals whose time had come. Achieved: complete answers, rate-limited ones among them. \
+        note: "Offered: arrivals whose time had come. Achieved: complete answers, whatever they said. \
                Errors: everything but ok and rate-limited."
             .to_owned(),
         empty: "No traffic was recorded in this run.",
