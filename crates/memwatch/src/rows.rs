@@ -59,7 +59,7 @@ impl Outcome {
 impl Row {
     /// When the first of its values was asked for.
     pub(crate) fn at(&self) -> Offset {
-        self.outcomes().map(Outcome::at).min().unwrap_or_default()
+        self.outcomes().map(|(_, outcome)| outcome.at()).min().unwrap_or_default()
     }
 
     /// The value of a metric, where it was read.
@@ -67,8 +67,10 @@ impl Row {
         self.outcome(source)?.sample()?.values.get(key).copied()
     }
 
-    pub(crate) fn outcomes(&self) -> impl Iterator<Item = &Outcome> {
-        [&self.redis, &self.host, &self.process].into_iter().flatten()
+    /// What each source gave that has answered.
+    pub(crate) fn outcomes(&self) -> impl Iterator<Item = (Source, &Outcome)> {
+        let sources = [Source::Redis, Source::Host, Source::Process];
+        sources.into_iter().filter_map(|source| Some((source, self.outcome(source)?)))
     }
 
     fn outcome(&self, source: Source) -> Option<&Outcome> {

@@ -152,15 +152,14 @@ impl Table {
     }
 
     fn row(&mut self, row: Row) -> String {
-        let mut text = self.time(row.at());
-        for column in &self.columns {
-            let cell = (column.cell)(&row, self.before.as_ref()).unwrap_or_else(|| "-".to_owned());
-            text.push_str(&format!(" {cell:>width$}", width = column.width));
+        let mut text = String::new();
+        if row.outcomes().any(|(_, outcome)| outcome.sample().is_some()) {
+            text.push_str(&self.values(&row));
         }
-        text.push('\n');
-        let gaps = row.outcomes().filter_map(|outcome| if let Outcome::Gap(gap) = outcome { Some(gap) } else { None });
-        for gap in gaps {
-            text.push_str(&self.gap(gap));
+        for (source, outcome) in row.outcomes() {
+            if let Outcome::Gap(gap) = outcome {
+                text.push_str(&self.gap(source, gap));
+            }
         }
         if row.redis.as_ref().is_some_and(|outcome| outcome.sample().is_some()) {
             self.before = Some(row);
@@ -168,9 +167,20 @@ impl Table {
         text
     }
 
-    fn gap(&self, gap: &Gap) -> String {
+    fn values(&self, row: &Row) -> String {
+        let mut text = self.time(row.at());
+        for column in &self.columns {
+            let cell = (column.cell)(row, self.before.as_ref()).unwrap_or_else(|| "-".to_owned());
+            text.push_str(&format!(" {cell:>width$}", width = column.width));
+        }
+        text.push('\n');
+        text
+    }
+
+    fn gap(&self, source: Source, gap: &Gap) -> String {
         let style = style_of(Level::Warn);
-        format!("{} {style}gap{style:#}: {} ({})\n", self.time(gap.at_ns), gap.reason.words(), gap.detail)
+        let (time, source, words) = (self.time(gap.at_ns), source.prefix(), gap.reason.words());
+        format!("{time} {source}: {style}gap{style:#}, {words} ({})\n", gap.detail)
     }
 
     /// Minutes and seconds since watching began.
@@ -256,6 +266,6 @@ mod tests {
         let gap =
             Gap { at_ns: Offset::ZERO, reason: GapReason::TimedOut, detail: "no answer within 900 ms".to_owned() };
         let text = plain(&table(200).line(Line::Row(Row { redis: Some(Outcome::Gap(gap)), ..Row::default() })));
-        assert!(text.contains("gap: no answer in time (no answer within 900 ms)"), "{text}");
+        assert!(text.contains("redis: gap, no answer in time (no answer within 900 ms)"), "{text}");
     }
 }

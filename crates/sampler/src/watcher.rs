@@ -85,6 +85,8 @@ fn fix(failure: &Failure) -> &'static str {
         "the user or the password in the URL is wrong"
     } else if says("NOPERM") {
         "the user needs these rights: ACL SETUSER NAME on >PASSWORD +ping +info +client|id"
+    } else if says("certificate") || says("Certificate") {
+        "the certificate is not trusted here: name the authority's certificate in SSL_CERT_FILE"
     } else {
         match failure.reason {
             GapReason::TimedOut => {
@@ -335,5 +337,6 @@ mod tests {
         assert!(fixed(GapReason::Refused, "WRONGPASS invalid username-password pair").contains("wrong"));
         assert!(fixed(GapReason::Refused, "NOPERM this user has no permissions").contains("+info"));
         assert!(fixed(GapReason::Unreachable, "Connection refused").contains("running"));
+        assert!(fixed(GapReason::Unreachable, "InvalidCertificate(UnknownIssuer)").contains("SSL_CERT_FILE"));
     }
 }
