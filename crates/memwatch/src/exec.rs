@@ -268,19 +268,20 @@ impl Observer {
         }
     }
 
-    /// Memory before, at its peak, and after.
+    /// Memory before, at its peak, and after; `ran` is absent when the watch ended before the command.
     fn report(&self, ran: Option<Duration>) {
         let mut parts: Vec<String> = ran.map(|ran| format!("ran {}", show_duration(ran))).into_iter().collect();
         if let Some(used) = self.summary.stats(Source::Redis, "used_memory") {
             let show = |value| Unit::Bytes.show(value);
             let (before, peak) = (show(used.first), show(used.max));
-            let after = match self.in_gap {
-                true => "unknown: Redis cannot be sampled".to_owned(),
-                false => format!("{} ({})", show(used.last), growth(Unit::Bytes, used.last - used.first)),
+            let after = match (ran, self.in_gap) {
+                (None, _) => "unknown: it was no longer watched".to_owned(),
+                (_, true) => "unknown: Redis cannot be sampled".to_owned(),
+                (_, false) => format!("{} ({})", show(used.last), growth(Unit::Bytes, used.last - used.first)),
             };
             parts.push(format!("Redis memory before {before}, peak {peak}, after {after}"));
         }
-        if let Some(keys) = self.summary.stats(Source::Redis, "keys").filter(|_| !self.in_gap) {
+        if let Some(keys) = self.summary.stats(Source::Redis, "keys").filter(|_| ran.is_some() && !self.in_gap) {
             let show = |value| Unit::Count.show(value);
             parts.push(format!("keys {} -> {}", show(keys.first), show(keys.last)));
         }
