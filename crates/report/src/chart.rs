@@ -134,7 +134,7 @@ impl Chart<'_> {
                 svg viewBox=(format!("0 0 {WIDTH} {HEIGHT}")) preserveAspectRatio="none" width="100%" height=(HEIGHT) {
                     @for curve in curves { (curve_path(self.unit, scale, curve)) }
                 }
-                @for curve in curves { (lower_bounds(scale, curve)) }
+                @for curve in curves { (lone_points(scale, curve)) (lower_bounds(scale, curve)) }
                 @for flag in &self.frame.flags { text.flag x=(percent(flag.place)) dx="3" y="11" { (flag.number) } }
                 (self.limit_labels(scale))
                 line.cursor x1="0" x2="0" y1="0" y2=(HEIGHT) {}
@@ -251,6 +251,14 @@ fn curve_path(unit: Unit, scale: &Scale, curve: &Curve) -> Markup {
         @if !curve.runs.is_empty() {
             path class=(curve.stroke.classes()) d=(curve.path(|value| height_of(scale, value)))
                 data-name=(curve.name) data-places=(places) data-shown=(shown.join("|")) {}
+        }
+    }
+}
+
+fn lone_points(scale: &Scale, curve: &Curve) -> Markup {
+    html! {
+        @for point in curve.lone_points() {
+            circle class=(format!("lone {}", curve.stroke.classes())) r="2.5" cx=(percent(point.place)) cy=(pixels(scale.place(point.value))) {}
         }
     }
 }

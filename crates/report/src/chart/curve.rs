@@ -93,17 +93,18 @@ impl Curve {
         self.runs.iter().flatten()
     }
 
-    /// The path, one `M` per run; `height_of` maps a value to the distance from the top. A run of one point becomes
-    /// a dot: a line without length, drawn by its round caps.
+    /// Points without neighbours: no line shows them.
+    pub(crate) fn lone_points(&self) -> impl Iterator<Item = &Point> {
+        self.runs.iter().filter(|run| run.len() == 1).flatten()
+    }
+
+    /// The path, one `M` per run; `height_of` maps a value to the distance from the top.
     pub(crate) fn path(&self, height_of: impl Fn(f64) -> f64) -> String {
         let mut path = String::new();
         for run in &self.runs {
             for (i, point) in run.iter().enumerate() {
                 let command = if i == 0 { 'M' } else { 'L' };
                 push(&mut path, command, point.place * WIDTH, height_of(point.value));
-            }
-            if run.len() == 1 {
-                path.push_str("h0");
             }
         }
         path
@@ -149,9 +150,10 @@ mod tests {
     }
 
     #[test]
-    fn each_run_begins_anew_and_a_lone_point_is_a_dot() {
-        let path = curve(vec![points([1.0, 2.0]), points([3.0])]).path(|value| value * 10.0);
-        assert_eq!(path, "M0.0 10.0L500.0 20.0M0.0 30.0h0");
+    fn each_run_begins_anew_and_a_lone_point_is_known() {
+        let curve = curve(vec![points([1.0, 2.0]), points([3.0])]);
+        assert_eq!(curve.path(|value| value * 10.0), "M0.0 10.0L500.0 20.0M0.0 30.0");
+        assert_eq!(curve.lone_points().map(|point| point.value).collect::<Vec<_>>(), [3.0]);
     }
 
     #[test]

@@ -54,7 +54,7 @@ fn lag(view: &View<'_>) -> Markup {
 
 fn bound(view: &View<'_>) -> Option<Limit> {
     let value = view.facts.traffic.as_ref()?.header.body.max_send_lag_ns as f64 / 1e9;
-    Some(Limit { label: format!("suspect beyond {}", Unit::Seconds.show(value)), value, span: (0.0, 1.0) })
+    Some(Limit { label: format!("send lag the plan allows: {}", Unit::Seconds.show(value)), value, span: (0.0, 1.0) })
 }
 
 fn cpu(view: &View<'_>) -> Markup {

@@ -76,7 +76,7 @@ fn note(at: Offset, text: &str) -> Happening {
 }
 
 fn phase_ended(at: Offset, phase: &str) -> Happening {
-    let text = format!("phase {} really ended here", text::plain(phase));
+    let text = format!("phase {} ended", text::plain(phase));
     Happening { at, source: "loadgen", text, flagged: false }
 }
 
