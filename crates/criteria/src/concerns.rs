@@ -70,7 +70,7 @@ fn notes(run: &JudgedRun<'_>) -> Vec<String> {
 /// Latency criteria look at answers only: a service that refuses almost everything answers the rest fast.
 fn failures(run: &JudgedRun<'_>, criteria: &[Criterion]) -> Option<String> {
     let judged = criteria.iter().any(|criterion| criterion.expression.metric == Metric::ErrorRate);
-    let totals = run.facts.totals(&Scope::default());
+    let totals = run.totals(&Scope::default());
     let share = totals.error_rate().filter(|share| *share > FAILURES_WORTH_A_WORD && !judged)?;
     Some(format!(
         "{} of all arrivals failed ({}), and no criterion looks at error_rate",

@@ -66,7 +66,7 @@ impl Health {
             health.fine = "the plan makes no traffic".to_owned();
             return health;
         }
-        if run.facts.totals(&Scope::default()).ledger.scheduled() == 0 {
+        if run.totals(&Scope::default()).ledger.scheduled() == 0 {
             let words = if run.facts.traffic.is_none() {
                 "no traffic was recorded; run `loadgen run PLAN --run-dir DIR` on this run directory"
             } else {
@@ -105,7 +105,7 @@ impl Health {
 
     /// A miss that the generator's own trouble may have caused is no miss.
     pub(crate) fn discount(&self, run: &JudgedRun<'_>, place: &Place, metric: &Metric, mut found: Finding) -> Finding {
-        let unfinished = || run.facts.totals(&place.scope).ledger.count(Outcome::Unfinished) > 0;
+        let unfinished = || run.totals(&place.scope).ledger.count(Outcome::Unfinished) > 0;
         let blamed = self.troubles.iter().find(|trouble| distorts(trouble.cause, metric, &unfinished));
         if let (Standing::Missed, Some(trouble)) = (found.standing, blamed) {
             found.standing = Standing::Undecided;
@@ -239,7 +239,7 @@ impl Judged {
     }
 
     fn add(&mut self, run: &JudgedRun<'_>, index: u32, phase: &PhaseFact, window: Window) {
-        let totals = run.facts.totals(&Scope { phase: Some(index), ..Scope::default() });
+        let totals = run.totals(&Scope { phase: Some(index), ..Scope::default() });
         self.ledger.merge(&totals.ledger);
         self.service.merge(&totals.served.service);
         let came_to_its_end = phase.end_ns.is_none_or(|end| window.to >= end);
@@ -341,5 +341,149 @@ fn spans(windows: &[Window]) -> String {
     match windows.len().saturating_sub(SHOWN) {
         0 => text,
         more => format!("{text} and {more} more"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use plimsoll_record::Offset;
+
+    use super::*;
+    use crate::testing::{SECOND, Script, Second};
+
+    const FAST: &str = r#"require = ["p99 < 500ms"]"#;
+
+    #[track_caller]
+    fn check(script: &Script, judgement: Judgement, words: &[&str]) -> GeneratorHealth {
+        let generator = script.judge().generator;
+        assert_eq!(generator.judgement, judgement, "{generator:?}");
+        for word in words {
+            assert!(generator.reason.contains(word), "`{word}` is not in `{}`", generator.reason);
+        }
+        generator
+    }
+
+    fn healthy() -> Script {
+        Script::healthy(60).criteria(FAST)
+    }
+
+    /// The generator was `lag_ms` late with a tenth of its requests in these seconds.
+    fn late(seconds: std::ops::Range<usize>, lag_ms: u64) -> Script {
+        let mut script = healthy();
+        for row in &mut script.generator[seconds] {
+            row.sent_late = 10;
+            row.send_lag_max_ns = lag_ms * 1_000_000;
+            row.send_lag_p99_ns = lag_ms * 1_000_000;
+        }
+        script
+    }
+
+    #[test]
+    fn a_punctual_generator_is_healthy() {
+        let health = check(&healthy(), Judgement::Pass, &["offered 6,000 arrivals, none of them late"]);
+        assert!(health.contaminated.is_empty() && health.offered_share.is_none());
+    }
+
+    #[test]
+    fn late_seconds_are_named_with_the_advice() {
+        let health = check(
+            &late(20..23, 500),
+            Judgement::Inconclusive,
+            &["contaminated: 19.5-23.0 s", "up to 500 ms late", "a machine of its own"],
+        );
+        assert_eq!(health.contaminated, [(19_500_000_000, 23_000_000_000)]);
+    }
+
+    #[test]
+    fn one_late_second_of_a_short_run_is_tolerated_and_said() {
+        let health = check(&late(20..21, 20), Judgement::Pass, &["late for 1.02 s, too little to matter"]);
+        assert_eq!(health.contaminated.len(), 1);
+    }
+
+    #[test]
+    fn lag_far_below_the_service_time_does_no_harm() {
+        let mut script = late(20..30, 50);
+        script.seconds = vec![Second::ok(100, 600); 60];
+        check(&script, Judgement::Pass, &["none of them late"]);
+    }
+
+    #[test]
+    fn a_suspended_generator_is_found_by_its_long_interval() {
+        let mut script = healthy();
+        script.generator.drain(21..23);
+        script.generator[20].len_ns = 3 * SECOND;
+        check(&script, Judgement::Inconclusive, &["contaminated: 20.0-23.0 s", "stood still"]);
+    }
+
+    #[test]
+    fn a_worker_without_spare_time_is_named() {
+        let mut script = healthy();
+        script.generator[10..20].iter_mut().for_each(|row| row.busiest_worker = 0.97);
+        check(&script, Judgement::Inconclusive, &["97.0 % of its core", "more cores"]);
+    }
+
+    #[test]
+    fn trouble_outside_the_judged_window_is_not_counted() {
+        let mut script = healthy();
+        for row in &mut script.generator {
+            row.at_ns = Offset(row.at_ns.0 + (60 * SECOND).cast_signed());
+            row.busiest_worker = 1.0;
+        }
+        check(&script, Judgement::Pass, &[]);
+    }
+
+    #[test]
+    fn a_load_that_was_not_offered_is_inconclusive() {
+        let enough = Script { planned: Some(6_100), ..healthy() };
+        let health = check(&enough, Judgement::Pass, &["of 6,100 planned"]);
+        assert!(health.offered_share.is_some_and(|share| (share - 6_000.0 / 6_100.0).abs() < 1e-6));
+        let script = Script { planned: Some(6_200), ..healthy() };
+        check(&script, Judgement::Inconclusive, &["6,000 of 6,200 planned arrivals", "lower the rate"]);
+        let mut unsent = Script { planned: Some(6_000), ..healthy() };
+        unsent.seconds[59] = Second::ok(0, 0).and(Outcome::Unfinished, 100);
+        unsent.seconds[58] = Second::ok(0, 0).and(Outcome::Dropped, 100);
+        check(&unsent, Judgement::Inconclusive, &["5,800 of 6,000"]);
+    }
+
+    #[test]
+    fn running_out_of_ports_is_named() {
+        let mut script = healthy();
+        script.seconds[5] = Second::ok(90, 10).and(Outcome::LocalResource, 10);
+        check(&script, Judgement::Inconclusive, &["ports or file descriptors for 10 requests", "ulimit -n"]);
+    }
+
+    #[test]
+    fn a_run_without_its_end_is_inconclusive_and_says_what_is_missing() {
+        check(&Script { end: None, ..healthy() }, Judgement::Inconclusive, &["partial", "60.0 s of 60.0 s"]);
+        let interrupted = Script { end: Some(EndReason::Interrupted), ..healthy() };
+        check(&interrupted, Judgement::Inconclusive, &["the run was interrupted"]);
+    }
+
+    #[test]
+    fn no_traffic_and_no_arrivals_prove_nothing() {
+        check(&Script { traffic: false, ..healthy() }, Judgement::Inconclusive, &["no traffic was recorded"]);
+        check(&Script::of(60, |_| Second::default()).criteria(FAST), Judgement::Inconclusive, &["not one arrival"]);
+    }
+
+    #[test]
+    fn a_miss_the_generator_may_have_caused_is_not_called_one() {
+        let mut script = late(20..25, 2_000);
+        script.seconds[20..25].iter_mut().for_each(|second| second.ok_ms = vec![1_500; 100]);
+        let verdict = script.judge();
+        assert_eq!(
+            (verdict.judgement, verdict.criteria[0].judgement),
+            (Judgement::Inconclusive, Judgement::Inconclusive)
+        );
+        assert!(verdict.criteria[0].reason.contains("not called a miss, because contaminated"), "{verdict:#?}");
+        // What a late generator cannot cause still counts.
+        script.criteria = r#"require = ["error_rate < 1%"]"#.to_owned();
+        script.seconds[40] = Second::ok(0, 0).and(Outcome::UnexpectedStatus, 1_000);
+        assert_eq!(script.judge().judgement, Judgement::Fail);
+    }
+
+    #[test]
+    fn overlapping_spans_become_one() {
+        let span = |from, to| Window { from: Offset(from), to: Offset(to) };
+        assert_eq!(merged(vec![span(5, 9), span(0, 2), span(1, 5), span(20, 21)]), [span(0, 9), span(20, 21)]);
     }
 }

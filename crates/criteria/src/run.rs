@@ -1,11 +1,12 @@
 //! The run under judgement: its facts, its plan, and the request log, read once when first needed.
 
-use std::cell::OnceCell;
+use std::cell::{OnceCell, RefCell};
+use std::rc::Rc;
 
 use plimsoll_plan::Plan;
 use plimsoll_record::files::ReadError;
 use plimsoll_record::requests::RequestLog;
-use plimsoll_record::summary::Facts;
+use plimsoll_record::summary::{Facts, Scope, Totals};
 
 /// Everything a criterion may look at.
 #[derive(Debug)]
@@ -13,16 +14,28 @@ pub(crate) struct JudgedRun<'a> {
     pub(crate) facts: &'a Facts,
     pub(crate) plan: &'a Plan,
     requests: OnceCell<Option<RequestLog>>,
+    /// Most criteria of a plan share a scope, and merging histograms is what judging costs.
+    totals: RefCell<Vec<(Scope, Rc<Totals>)>>,
 }
 
 impl<'a> JudgedRun<'a> {
     pub(crate) fn new(facts: &'a Facts, plan: &'a Plan) -> Self {
-        Self { facts, plan, requests: OnceCell::new() }
+        Self { facts, plan, requests: OnceCell::new(), totals: RefCell::default() }
     }
 
     /// True when the plan makes traffic; one that only watches has no phases.
     pub(crate) fn makes_traffic(&self) -> bool {
         !self.plan.phases.is_empty()
+    }
+
+    /// The totals of a scope, summed up once.
+    pub(crate) fn totals(&self, scope: &Scope) -> Rc<Totals> {
+        if let Some((_, totals)) = self.totals.borrow().iter().find(|(known, _)| known == scope) {
+            return Rc::clone(totals);
+        }
+        let totals = Rc::new(self.facts.totals(scope));
+        self.totals.borrow_mut().push((scope.clone(), Rc::clone(&totals)));
+        totals
     }
 
     /// The request log; `None` when there is none.

@@ -1,1 +1,306 @@
-//! Synthetic runs.
+//! Synthetic runs for tests: what happened is written through the record's own writers into a temporary directory
+//! and read back, so that tests judge what the tool would judge.
+
+use std::collections::BTreeMap;
+
+use plimsoll_plan::{Plan, SourceText};
+use plimsoll_record::Offset;
+use plimsoll_record::events::{Event, Events, EventsHeader};
+use plimsoll_record::files::{EndReason, FactKind, FactWriter};
+use plimsoll_record::ledger::{Ledger, Outcome};
+use plimsoll_record::logs::{FollowedLog, LogFact, Logs, LogsHeader};
+use plimsoll_record::requests::{RequestRow, RequestWriter};
+use plimsoll_record::run::RunDir;
+use plimsoll_record::series::{Redis, Sample, SeriesFact, SeriesHeader};
+use plimsoll_record::summary::Facts;
+use plimsoll_record::traffic::{GeneratorInterval, Interval, PhaseFact, TrafficFact, TrafficHeader, TrafficWriter};
+use plimsoll_record::verdict::{CriterionResult, Judgement, Verdict};
+use tempfile::TempDir;
+
+pub(crate) const SECOND: u64 = 1_000_000_000;
+
+pub(crate) fn at(seconds: f64) -> Offset {
+    Offset((seconds * 1e9).round() as i64)
+}
+
+/// What the service did in one second: latencies in milliseconds, and counts of everything else.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Second {
+    pub(crate) ok_ms: Vec<u64>,
+    pub(crate) others: Vec<(Outcome, u64)>,
+}
+
+impl Second {
+    pub(crate) fn ok(n: usize, ms: u64) -> Self {
+        Self { ok_ms: vec![ms; n], others: Vec::new() }
+    }
+
+    pub(crate) fn and(mut self, outcome: Outcome, n: u64) -> Self {
+        self.others.push((outcome, n));
+        self
+    }
+
+    fn ledger(&self) -> Ledger {
+        let mut ledger = Ledger::default();
+        ledger.finish_many(Outcome::Ok, self.ok_ms.len() as u64);
+        for (outcome, n) in &self.others {
+            ledger.finish_many(*outcome, *n);
+        }
+        ledger.schedule(ledger.finished());
+        ledger
+    }
+}
+
+/// A run to be recorded: one phase `steady` from second 0, whose criteria are judged.
+#[derive(Debug)]
+pub(crate) struct Script {
+    pub(crate) criteria: String,
+    pub(crate) seconds: Vec<Second>,
+    pub(crate) generator: Vec<GeneratorInterval>,
+    pub(crate) planned: Option<u64>,
+    pub(crate) traffic: bool,
+    pub(crate) end: Option<EndReason>,
+    pub(crate) redis: Vec<SeriesFact>,
+    pub(crate) requests: Vec<RequestRow>,
+    pub(crate) logs: Option<Vec<LogFact>>,
+    pub(crate) events: Vec<Event>,
+}
+
+impl Script {
+    /// A run of `seconds` seconds in which each second went as `second` says.
+    pub(crate) fn of(seconds: u64, second: impl FnMut(u64) -> Second) -> Self {
+        let healthy = |i: u64| GeneratorInterval {
+            at_ns: Offset((i * SECOND).cast_signed()),
+            len_ns: SECOND,
+            sent: 100,
+            busiest_worker: 0.1,
+            ..GeneratorInterval::default()
+        };
+        Self {
+            criteria: String::new(),
+            seconds: (0..seconds).map(second).collect(),
+            generator: (0..seconds).map(healthy).collect(),
+            planned: None,
+            traffic: true,
+            end: Some(EndReason::Completed),
+            redis: Vec::new(),
+            requests: Vec::new(),
+            logs: None,
+            events: Vec::new(),
+        }
+    }
+
+    /// A healthy run of 100 requests of 10 ms per second.
+    pub(crate) fn healthy(seconds: u64) -> Self {
+        Self::of(seconds, |_| Second::ok(100, 10))
+    }
+
+    /// `[criteria]` lines of the plan, judged in phase `steady`.
+    pub(crate) fn criteria(mut self, lines: &str) -> Self {
+        self.criteria = lines.to_owned();
+        self
+    }
+
+    /// One sample of Redis per second.
+    pub(crate) fn redis(mut self, sample: impl Fn(u64) -> Vec<(&'static str, f64)>) -> Self {
+        let samples = (0..self.seconds.len() as u64).map(|i| redis_sample(i as f64 + 0.5, &sample(i)));
+        self.redis = samples.collect();
+        self
+    }
+
+    /// `used_memory` per second, in bytes.
+    pub(crate) fn used_memory(self, bytes: impl Fn(u64) -> f64) -> Self {
+        self.redis(|i| vec![("used_memory", bytes(i))])
+    }
+
+    pub(crate) fn plan(&self) -> Plan {
+        let (seconds, criteria) = (self.seconds.len().max(1), &self.criteria);
+        let text = format!(
+            r#"
+schema = 1
+name = "test"
+[target]
+url = "http://127.0.0.1:1"
+timeout = "5s"
+[[phases]]
+name = "steady"
+duration = "{seconds}s"
+rate = "100/s"
+[flows.check]
+[[flows.check.steps]]
+name = "check"
+get = "/"
+expect = {{ status = [200], limited = 429 }}
+[limiter]
+key = "user.id"
+limits = ["5/s", "10/min"]
+window = "fixed"
+[watch]
+redis = "redis://127.0.0.1:1"
+logs = [{{ path = "errors.log" }}, {{ path = "limits.log", event = "RATE_LIMITED", count_by = "type" }}]
+[criteria]
+phase = "steady"
+{criteria}
+"#
+        );
+        let source = SourceText { name: "test plan".to_owned(), text };
+        plimsoll_plan::parse(&source, &[], &|_| None).unwrap_or_else(|problems| panic!("{problems}"))
+    }
+
+    /// Records the run.
+    pub(crate) fn record(&self) -> Recorded {
+        let dir = tempfile::tempdir().unwrap();
+        let run = RunDir::create_or_join(dir.path(), "test", "test 1").unwrap();
+        if self.traffic {
+            self.write_traffic(&run);
+        }
+        let series = SeriesHeader { source: "redis".to_owned(), identity: BTreeMap::new(), every_ns: SECOND };
+        write_facts::<Redis>(&run, series, &self.redis);
+        write_facts::<Events>(&run, EventsHeader {}, &self.events);
+        if let Some(logs) = &self.logs {
+            let names = ["errors", "limits"].map(|name| FollowedLog { name: name.into(), path: format!("{name}.log") });
+            write_facts::<Logs>(&run, LogsHeader { logs: names.into() }, logs);
+        }
+        if !self.requests.is_empty() {
+            let mut log = RequestWriter::create(run.path()).unwrap();
+            log.write(&self.requests).unwrap();
+            log.finish().unwrap();
+        }
+        Recorded { facts: Facts::load(dir.path()).unwrap(), plan: self.plan(), dir }
+    }
+
+    /// Records and judges the run.
+    pub(crate) fn judge(&self) -> Verdict {
+        self.record().judge()
+    }
+
+    /// Records and judges the run; its only criterion.
+    pub(crate) fn result(&self) -> CriterionResult {
+        let verdict = self.judge();
+        assert_eq!(verdict.criteria.len(), 1, "{:?}", verdict.criteria);
+        verdict.criteria[0].clone()
+    }
+
+    fn write_traffic(&self, run: &RunDir) {
+        let end = Offset((self.seconds.len() as u64 * SECOND).cast_signed());
+        let header = TrafficHeader {
+            start_ns: Offset::ZERO,
+            every_ns: SECOND,
+            phases: vec![PhaseFact {
+                name: "steady".to_owned(),
+                start_ns: Offset::ZERO,
+                end_ns: Some(end),
+                planned_arrivals: self.planned,
+            }],
+            operations: vec!["check".to_owned()],
+            workers: 1,
+            max_send_lag_ns: 10_000_000,
+        };
+        let mut writer = TrafficWriter::create(run.path(), "loadgen test", Offset::ZERO, header).unwrap();
+        for (i, second) in (0..).zip(&self.seconds) {
+            writer.write(&TrafficFact::Interval(Box::new(interval(i, second)))).unwrap();
+        }
+        for row in &self.generator {
+            writer.write(&TrafficFact::Generator(row.clone())).unwrap();
+        }
+        match self.end {
+            Some(reason) => writer.finish(end, reason).unwrap(),
+            None => writer.flush().unwrap(),
+        }
+    }
+}
+
+fn interval(i: u64, second: &Second) -> Interval {
+    let mut interval = Interval {
+        at_ns: Offset((i * SECOND).cast_signed()),
+        len_ns: SECOND,
+        phase: 0,
+        operation: 0,
+        ledger: second.ledger(),
+        pending: 0,
+        served: plimsoll_record::latency::Latency::default(),
+        limited: plimsoll_record::latency::Latency::default(),
+        statuses: BTreeMap::new(),
+        body_bytes: 0,
+        worst: None,
+    };
+    for ms in &second.ok_ms {
+        interval.served.record(ms * 1_000_000, ms * 1_000_000);
+    }
+    interval
+}
+
+fn write_facts<K: FactKind>(run: &RunDir, header: K::Header, facts: &[K::Fact]) {
+    let mut writer = FactWriter::<K>::create(run.path(), "memwatch test", Offset::ZERO, header).unwrap();
+    facts.iter().for_each(|fact| writer.write(fact).unwrap());
+    writer.finish(Offset(i64::MAX), EndReason::Completed).unwrap();
+}
+
+pub(crate) fn redis_sample(seconds: f64, values: &[(&'static str, f64)]) -> SeriesFact {
+    let values = values.iter().map(|(key, value)| ((*key).to_owned(), *value)).collect();
+    SeriesFact::Sample(Sample { at_ns: at(seconds), took_ns: 50_000, values })
+}
+
+/// A recorded run. The directory lives as long as it does.
+#[derive(Debug)]
+pub(crate) struct Recorded {
+    pub(crate) facts: Facts,
+    pub(crate) plan: Plan,
+    pub(crate) dir: TempDir,
+}
+
+impl Recorded {
+    /// Writes the request log anew, every row `by_ns` later.
+    pub(crate) fn rewrite_requests(&mut self, rows: &[RequestRow], by_ns: i64) {
+        std::fs::remove_file(self.dir.path().join(plimsoll_record::requests::FILE)).unwrap();
+        let moved: Vec<RequestRow> =
+            rows.iter().map(|row| RequestRow { intended: Offset(row.intended.0 + by_ns), ..*row }).collect();
+        let mut log = RequestWriter::create(self.dir.path()).unwrap();
+        log.write(&moved).unwrap();
+        log.finish().unwrap();
+    }
+
+    pub(crate) fn judge(&self) -> Verdict {
+        crate::judge(&self.facts, &self.plan, &self.plan.criteria).unwrap()
+    }
+}
+
+/// Asserts a judgement and that the reason names what it must.
+#[track_caller]
+pub(crate) fn expect(result: &CriterionResult, judgement: Judgement, words: &[&str]) {
+    assert_eq!(result.judgement, judgement, "{result:#?}");
+    for word in words {
+        assert!(result.reason.contains(word), "`{word}` is not in `{}`", result.reason);
+    }
+}
+
+/// Deterministic noise.
+#[derive(Debug)]
+pub(crate) struct Noise(rand_chacha::ChaCha8Rng);
+
+impl Noise {
+    pub(crate) fn seeded(seed: u64) -> Self {
+        Self(rand::SeedableRng::seed_from_u64(seed))
+    }
+
+    pub(crate) fn uniform(&mut self) -> f64 {
+        rand::RngExt::random(&mut self.0)
+    }
+
+    /// Standard normal, by Box and Muller.
+    pub(crate) fn normal(&mut self) -> f64 {
+        let radius = (-2.0 * (1.0 - self.uniform()).ln()).sqrt();
+        radius * (std::f64::consts::TAU * self.uniform()).cos()
+    }
+
+    /// An autoregressive series of unit variance: neighbours `tau` steps apart correlate by 1/e.
+    pub(crate) fn autoregressive(&mut self, n: usize, tau: f64) -> Vec<f64> {
+        let rho = (-1.0 / tau).exp();
+        let mut level = self.normal();
+        let mut next = || {
+            level = rho * level + (1.0 - rho * rho).sqrt() * self.normal();
+            level
+        };
+        (0..n).map(|_| next()).collect()
+    }
+}

@@ -93,3 +93,46 @@ impl Memory {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use plimsoll_record::verdict::{CriterionResult, Judgement};
+
+    use crate::testing::{Script, expect};
+
+    fn memory(used_mb: f64, rss_mb: f64, lost_mb: f64) -> CriterionResult {
+        let sample = move |_| {
+            vec![
+                ("used_memory", used_mb * 1e6),
+                ("used_memory_rss", rss_mb * 1e6),
+                ("allocator_allocated", used_mb * 1e6),
+                ("allocator_active", (used_mb + lost_mb) * 1e6),
+            ]
+        };
+        Script::healthy(30).redis(sample).criteria(r#"require = ["redis.fragmentation < 2.0"]"#).result()
+    }
+
+    #[test]
+    fn a_tiny_data_set_is_not_misjudged() {
+        let result = memory(1.4, 19.4, 0.2);
+        expect(&result, Judgement::Pass, &["not meaningful below 64 MB", "13.9 at 1.40 MB", "200 kB are lost"]);
+        assert!(result.margin.is_none() && result.value.is_some_and(|ratio| ratio > 13.0));
+    }
+
+    #[test]
+    fn a_good_ratio_passes_and_a_bad_one_with_real_loss_fails() {
+        expect(&memory(500.0, 600.0, 50.0), Judgement::Pass, &["is 1.20, limit 2.00"]);
+        expect(&memory(500.0, 1200.0, 400.0), Judgement::Fail, &["is 2.40, limit 2.00", "400 MB of 500 MB are lost"]);
+    }
+
+    #[test]
+    fn a_bad_ratio_that_is_not_fragmentation_passes_and_says_so() {
+        expect(&memory(100.0, 250.0, 10.0), Judgement::Pass, &["beyond the limit", "only 10.0 MB"]);
+    }
+
+    #[test]
+    fn no_sample_is_no_pass() {
+        let result = Script::healthy(30).criteria(r#"require = ["redis.fragmentation < 2.0"]"#).result();
+        expect(&result, Judgement::Inconclusive, &["no sample"]);
+    }
+}

@@ -167,7 +167,7 @@ impl Replays {
 fn incomplete(run: &JudgedRun<'_>, partial: bool, rows: &[RequestRow]) -> Option<String> {
     let dropped: u64 = run.facts.generator().map(|interval| interval.log_rows_dropped).sum();
     let logged = rows.iter().filter(|row| row.outcome.is_answered()).count() as u64;
-    let answered = run.facts.totals(&Scope::default()).ledger.answered();
+    let answered = run.totals(&Scope::default()).ledger.answered();
     if partial {
         Some("the request log breaks off: loadgen died".to_owned())
     } else if dropped > 0 {
@@ -267,5 +267,162 @@ fn answer(outcome: Outcome) -> Answer {
         | Outcome::LocalResource
         | Outcome::ConnectTimedOut
         | Outcome::Dropped => Answer::NeverArrived,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use plimsoll_record::Offset;
+    use plimsoll_record::traffic::GeneratorInterval;
+    use plimsoll_record::verdict::{CriterionResult, Judgement};
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::testing::{SECOND, Script, Second, expect};
+
+    const EFFECTIVE: &str = r#"require = ["limiter.effectiveness > 80%"]"#;
+    const FAIR: &str = r#"require = ["limiter.false_rejects < 1%"]"#;
+
+    /// What a limiter does with a user's request.
+    type Service = fn(&mut Oracle, i64, u64) -> Outcome;
+
+    fn limits() -> Limiter {
+        let limit = |count, seconds| plimsoll_plan::Limit {
+            count: std::num::NonZeroU32::new(count).unwrap(),
+            per: std::time::Duration::from_secs(seconds),
+        };
+        Limiter { limits: vec![limit(5, 1), limit(10, 60)], window: plimsoll_plan::WindowKind::Fixed }
+    }
+
+    /// Ten users, one request each per second, answered after 2 ms by a service that decides after 1 ms. `anchor` must
+    /// be the run's, because windows are aligned to the wall clock.
+    fn requests(anchor: i64, seconds: u64, service: Service) -> Vec<RequestRow> {
+        let mut rows = Vec::new();
+        let mut oracles: Vec<Oracle> = (0..10).map(|_| Oracle::new(limits().window, &limits().limits)).collect();
+        for i in 0..seconds * 10 {
+            let user = i % 10;
+            let intended = Offset((i * SECOND / 10 + 1).cast_signed());
+            let outcome = service(&mut oracles[user as usize], anchor + intended.0 + 1_000_000, i);
+            let row = RequestRow {
+                intended,
+                send_lag_ns: 0,
+                service_ns: 2_000_000,
+                user: user + 1,
+                phase: 0,
+                operation: 0,
+                status: 200,
+                outcome,
+            };
+            rows.push(row);
+        }
+        rows
+    }
+
+    /// Judges a run whose request log came from `service`, after `change`.
+    fn judged(criteria: &str, service: Service, change: impl Fn(&mut Script)) -> CriterionResult {
+        let mut script = Script::of(150, |_| Second::ok(10, 2)).criteria(criteria);
+        // The log must be made for the anchor the directory will get, so the run is recorded twice: the windows of the
+        // second anchor differ, and `shifted` moves the rows back onto those of the first.
+        let anchor = script.record().facts.run.info().anchor.unix_ns;
+        script.requests = requests(anchor, 150, service);
+        change(&mut script);
+        let mut recorded = script.record();
+        let shift = recorded.facts.run.info().anchor.unix_ns - anchor;
+        recorded.rewrite_requests(&script.requests, -shift);
+        let verdict = recorded.judge();
+        verdict.criteria[0].clone()
+    }
+
+    fn correct(oracle: &mut Oracle, unix_ns: i64, _: u64) -> Outcome {
+        if oracle.allows(unix_ns) { Outcome::Ok } else { Outcome::Limited }
+    }
+
+    #[test]
+    fn a_correct_limiter_is_effective_and_fair() {
+        let result = judged(EFFECTIVE, correct, |_| {});
+        expect(&result, Judgement::Pass, &["requests beyond the limits, 0 got through"]);
+        assert!(result.value == Some(1.0) && result.samples > 1_000, "{result:?}");
+        let fair = judged(FAIR, correct, |_| {});
+        expect(&fair, Judgement::Pass, &["0 were within the limits"]);
+    }
+
+    #[test]
+    fn a_limiter_switched_off_is_not_effective() {
+        let result = judged(EFFECTIVE, |_, _, _| Outcome::Ok, |_| {});
+        expect(&result, Judgement::Fail, &["is 0.00 %"]);
+        let fair = judged(FAIR, |_, _, _| Outcome::Ok, |_| {});
+        expect(&fair, Judgement::Inconclusive, &["only 0 requests were refused"]);
+    }
+
+    #[test]
+    fn a_limiter_that_refuses_everybody_is_effective_but_not_fair() {
+        expect(&judged(EFFECTIVE, |_, _, _| Outcome::Limited, |_| {}), Judgement::Pass, &[]);
+        expect(&judged(FAIR, |_, _, _| Outcome::Limited, |_| {}), Judgement::Fail, &["were within the limits"]);
+    }
+
+    #[test]
+    fn a_leaky_limiter_loses_the_share_it_lets_through() {
+        let leaky: Service = |oracle, unix_ns, i| match correct(oracle, unix_ns, i) {
+            Outcome::Limited if i % 4 == 0 => Outcome::Ok,
+            outcome => outcome,
+        };
+        let result = judged(EFFECTIVE, leaky, |_| {});
+        expect(&result, Judgement::Fail, &[]);
+        assert!((result.value.unwrap() - 0.75).abs() < 0.03, "{result:?}");
+    }
+
+    #[test]
+    fn requests_without_a_clear_answer_widen_the_interval() {
+        let flaky: Service = |oracle, unix_ns, i| match correct(oracle, unix_ns, i) {
+            _ if i % 5 == 0 => Outcome::TimedOut,
+            outcome => outcome,
+        };
+        let result = judged(EFFECTIVE, flaky, |script| script.seconds = vec![Second::ok(8, 2); 150]);
+        let interval = result.interval.unwrap();
+        assert!(interval.low < 0.85 && interval.high > 0.99, "{interval:?}");
+        expect(&result, Judgement::Inconclusive, &["requests without a clear answer"]);
+    }
+
+    #[test]
+    fn too_little_excess_proves_nothing() {
+        let result = judged(EFFECTIVE, correct, |script| {
+            script.requests.truncate(100);
+            script.seconds = vec![Second::ok(10, 2); 10];
+        });
+        expect(&result, Judgement::Inconclusive, &["went beyond the limits, 30 are needed"]);
+    }
+
+    #[test]
+    fn a_log_with_holes_proves_nothing() {
+        let dropped = GeneratorInterval { len_ns: SECOND, log_rows_dropped: 3, ..GeneratorInterval::default() };
+        let result = judged(EFFECTIVE, correct, |script| script.generator.push(dropped.clone()));
+        expect(&result, Judgement::Inconclusive, &["3 requests are missing"]);
+        let result = judged(EFFECTIVE, correct, |script| {
+            script.requests.pop();
+        });
+        expect(&result, Judgement::Inconclusive, &["holds 1,499 of 1,500 answers"]);
+        let none = Script::healthy(30).criteria(EFFECTIVE).result();
+        expect(&none, Judgement::Inconclusive, &["no request log"]);
+    }
+
+    proptest! {
+        /// Whatever the arrivals, a service that decides as the oracle does makes no mistake in a replay at the moment
+        /// it decided, and counts are conserved.
+        #[test]
+        fn the_oracle_finds_no_fault_in_itself(gaps in prop::collection::vec(0i64..2_000_000_000, 1..200)) {
+            let mut oracle = Oracle::new(limits().window, &limits().limits);
+            let mut unix_ns = 0;
+            let rows: Vec<RequestRow> = gaps.iter().map(|gap| {
+                unix_ns += gap;
+                let outcome = correct(&mut oracle, unix_ns, 0);
+                RequestRow {
+                    intended: Offset(unix_ns), send_lag_ns: 0, service_ns: 0, user: 1, phase: 0, operation: 0, status: 0, outcome,
+                }
+            }).collect();
+            let refs: Vec<&RequestRow> = rows.iter().collect();
+            let tally = replay(&refs, &Scope::default(), &limits(), 0, Decided::WhenSent, Unclear::NeverMade);
+            let refused = rows.iter().filter(|row| row.outcome == Outcome::Limited).count() as u64;
+            prop_assert_eq!(tally, Tally { excess: refused, false_accepts: 0, false_rejects: 0, refused });
+        }
     }
 }

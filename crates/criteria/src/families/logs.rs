@@ -61,3 +61,50 @@ impl Seen {
         seen
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use plimsoll_record::logs::{EventCount, LogCounts, LogFact};
+    use plimsoll_record::verdict::{CriterionResult, Judgement};
+
+    use crate::testing::{Script, at, expect};
+
+    fn counted(seconds: f64, log: &str, event: &str, count: u64) -> LogFact {
+        let events = vec![EventCount { event: event.to_owned(), value: Some("per_minute".to_owned()), count }];
+        LogFact::Counts(LogCounts { at_ns: at(seconds), log: log.to_owned(), lines: count + 1, events })
+    }
+
+    fn judged(criterion: &str, facts: Vec<LogFact>) -> CriterionResult {
+        let script = Script { logs: Some(facts), ..Script::healthy(30) };
+        script.criteria(&format!("require = [\"{criterion}\"]")).result()
+    }
+
+    #[test]
+    fn events_are_counted_inside_the_phase() {
+        let rows = || vec![counted(5.0, "limits", "RATE_LIMITED", 40), counted(99.0, "limits", "RATE_LIMITED", 7)];
+        let enough = judged("log.limits.RATE_LIMITED >= 40", rows());
+        expect(&enough, Judgement::Pass, &["is 40, limit 40"]);
+        expect(&judged("log.limits.RATE_LIMITED > 40", rows()), Judgement::Fail, &[]);
+        assert_eq!(judged("log.limits.lines > 1", rows()).value, Some(41.0));
+    }
+
+    #[test]
+    fn an_empty_log_that_could_be_read_has_no_errors() {
+        expect(&judged("log.errors.lines == 0", vec![]), Judgement::Pass, &["0 lines of `errors`"]);
+        let one = vec![counted(5.0, "errors", "oom", 1)];
+        expect(&judged("log.errors.oom == 0", one), Judgement::Fail, &["is 1, limit 0"]);
+    }
+
+    #[test]
+    fn a_log_that_could_never_be_read_proves_nothing() {
+        let gap = LogFact::Gap { at_ns: at(0.0), log: "errors".into(), reason: "no such file".into() };
+        let result = judged("log.errors.lines == 0", vec![gap]);
+        expect(&result, Judgement::Inconclusive, &["errors.log could not be read: no such file"]);
+    }
+
+    #[test]
+    fn no_logs_at_all_prove_nothing() {
+        let result = Script::healthy(30).criteria(r#"require = ["log.errors.lines == 0"]"#).result();
+        expect(&result, Judgement::Inconclusive, &["no log was followed"]);
+    }
+}

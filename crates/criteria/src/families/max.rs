@@ -11,7 +11,7 @@ use crate::run::JudgedRun;
 use crate::words;
 
 pub(super) fn examine(run: &JudgedRun<'_>, place: &Place, goal: &Goal) -> Finding {
-    let totals = run.facts.totals(&place.scope);
+    let totals = run.totals(&place.scope);
     let response = &totals.served.response;
     let censored = totals.ledger.censored();
     let Some(largest) = response.max().map(|nanos| nanos as f64 / 1e9).or((censored > 0).then_some(0.0)) else {
@@ -43,4 +43,39 @@ pub(super) fn examine(run: &JudgedRun<'_>, place: &Place, goal: &Goal) -> Findin
 /// How long a request that timed out waited at least.
 fn timeout(run: &JudgedRun<'_>) -> Duration {
     run.plan.target.as_ref().map_or(Duration::ZERO, |target| target.timeout)
+}
+
+#[cfg(test)]
+mod tests {
+    use plimsoll_record::ledger::Outcome;
+    use plimsoll_record::verdict::Judgement;
+
+    use crate::testing::{Script, Second, expect};
+
+    #[track_caller]
+    fn check(second: &Second, limit: &str, judgement: Judgement) {
+        let criteria = format!("require = [\"max < {limit}\"]");
+        let result = Script::of(30, |_| second.clone()).criteria(&criteria).result();
+        expect(&result, judgement, &[]);
+    }
+
+    #[test]
+    fn one_slow_request_is_enough() {
+        check(&Second::ok(10, 20), "50ms", Judgement::Pass);
+        check(&Second { ok_ms: vec![20, 20, 60], others: vec![] }, "50ms", Judgement::Fail);
+    }
+
+    #[test]
+    fn a_request_that_timed_out_waited_at_least_the_timeout() {
+        check(&Second::ok(10, 20).and(Outcome::TimedOut, 1), "4s", Judgement::Fail);
+        check(&Second::ok(10, 20).and(Outcome::TimedOut, 1), "6s", Judgement::Inconclusive);
+        check(&Second::ok(10, 20).and(Outcome::Unfinished, 1), "4s", Judgement::Inconclusive);
+    }
+
+    #[test]
+    fn a_value_in_the_bin_of_the_limit_is_not_decided() {
+        let criteria = r#"require = ["max < 20.001ms"]"#;
+        let result = Script::of(30, |_| Second::ok(10, 20)).criteria(criteria).result();
+        expect(&result, Judgement::Inconclusive, &[]);
+    }
 }

@@ -9,7 +9,7 @@ use crate::statistics::{CONFIDENCE, Range, Sums, normal_quantile};
 use crate::words;
 
 pub(super) fn examine(run: &JudgedRun<'_>, place: &Place, goal: &Goal) -> Finding {
-    let totals = run.facts.totals(&place.scope);
+    let totals = run.totals(&place.scope);
     let response = &totals.served.response;
     let Some(mean) = response.mean().map(|nanos| nanos / 1e9) else {
         return Finding::missing("no request was answered here, so there is no latency");
@@ -63,4 +63,38 @@ fn naive_range(mean: f64, bins: impl Iterator<Item = (u64, u64)>) -> Option<Rang
     }
     let half = normal_quantile(f64::midpoint(CONFIDENCE, 1.0)) * (squares / (n - 1.0) / n).sqrt();
     (n >= 2.0).then_some(Range { low: mean - half, high: mean + half })
+}
+
+#[cfg(test)]
+mod tests {
+    use plimsoll_record::ledger::Outcome;
+    use plimsoll_record::verdict::Judgement;
+
+    use crate::testing::{Script, Second, expect};
+
+    const MEAN: &str = r#"require = ["mean < 100ms"]"#;
+
+    #[test]
+    fn a_mean_far_from_the_limit_is_decided() {
+        let fast = Script::of(60, |i| Second::ok(50, 20 + i % 5)).criteria(MEAN).result();
+        expect(&fast, Judgement::Pass, &["low confidence"]);
+        assert!((fast.value.unwrap() - 0.022).abs() < 1e-4, "{fast:?}");
+        let slow = Script::of(60, |i| Second::ok(50, 120 + i % 5)).criteria(MEAN).result();
+        expect(&slow, Judgement::Fail, &["limit 100 ms"]);
+    }
+
+    #[test]
+    fn a_mean_on_the_limit_is_inconclusive() {
+        let result = Script::of(180, |i| Second::ok(50, 60 + i % 80)).criteria(MEAN).result();
+        expect(&result, Judgement::Inconclusive, &[]);
+        assert!(!result.reason.contains("low confidence"), "{}", result.reason);
+    }
+
+    #[test]
+    fn requests_without_an_answer_leave_only_a_lower_bound() {
+        let some_lost =
+            |ms| Script::of(60, move |_| Second::ok(50, ms).and(Outcome::TimedOut, 1)).criteria(MEAN).result();
+        expect(&some_lost(20), Judgement::Inconclusive, &["60 requests got no answer"]);
+        expect(&some_lost(200), Judgement::Fail, &[]);
+    }
 }

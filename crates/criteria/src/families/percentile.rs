@@ -19,7 +19,7 @@ use crate::words;
 
 pub(super) fn examine(run: &JudgedRun<'_>, place: &Place, goal: &Goal, quantile: f64, service: bool) -> Finding {
     let batches = Batches::collect(run, place, service);
-    let totals = run.facts.totals(&place.scope);
+    let totals = run.totals(&place.scope);
     let value = if service { totals.service(quantile) } else { totals.response(quantile) };
     let (Some(value), Some(slower)) = (value, batches.slower_than(goal.limit)) else {
         return Finding::missing("no request was answered or timed out here, so there is no latency");
@@ -175,5 +175,105 @@ impl Batches {
             }
         }
         bins
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use plimsoll_record::ledger::Outcome;
+    use plimsoll_record::verdict::{CriterionResult, Judgement};
+
+    use crate::testing::{Noise, Script, Second, expect};
+
+    const P99: &str = r#"require = ["p99 < 500ms"]"#;
+
+    #[test]
+    fn a_fast_service_passes_with_value_interval_and_margin() {
+        let result = Script::healthy(60).criteria(P99).result();
+        expect(&result, Judgement::Pass, &["0 of 6,000 requests", "low confidence"]);
+        assert!((result.value.unwrap() - 0.01).abs() < 1e-4 && result.margin.unwrap() > 0.97, "{result:?}");
+        let interval = result.interval.unwrap();
+        assert!(interval.low <= 0.0101 && interval.high >= 0.0099 && interval.high < 0.02, "{interval:?}");
+        assert_eq!((result.samples, result.effective_samples), (6000, None));
+    }
+
+    #[test]
+    fn a_slow_service_fails_with_the_share_of_slow_requests() {
+        let slow = |i| Second::ok(if i % 10 == 0 { 0 } else { 100 }, 10).and_slow(if i % 10 == 0 { 100 } else { 0 });
+        let result = Script::of(60, slow).criteria(P99).result();
+        expect(&result, Judgement::Fail, &["600 of 6,000", "10.000 %"]);
+        assert!(result.margin.unwrap() < -0.5 && result.value.unwrap() > 0.7);
+    }
+
+    #[test]
+    fn a_share_on_the_limit_is_inconclusive_and_says_how_much_longer() {
+        let on_the_limit = |i| Second::ok(99, 10).and_slow(u64::from(i % 6 != 0));
+        let result = Script::of(60, on_the_limit).criteria(P99).result();
+        expect(&result, Judgement::Inconclusive, &["would decide, this was 60.0 s"]);
+    }
+
+    #[test]
+    fn too_few_requests_are_inconclusive_with_the_number_needed() {
+        let result = Script::of(20, |_| Second::ok(10, 10)).criteria(P99).result();
+        expect(&result, Judgement::Inconclusive, &["299 requests", "this was 20.0 s"]);
+        let enough = Script::of(30, |_| Second::ok(10, 10)).criteria(P99).result();
+        expect(&enough, Judgement::Pass, &["0 of 300"]);
+    }
+
+    #[test]
+    fn requests_that_timed_out_are_slower_than_any_limit() {
+        let result = Script::of(60, |_| Second::ok(95, 10).and(Outcome::TimedOut, 5)).criteria(P99).result();
+        expect(&result, Judgement::Fail, &["at least", "300 of 6,000"]);
+        assert!(result.at_least && result.interval.is_none(), "{result:?}");
+    }
+
+    #[test]
+    fn no_answer_is_no_pass() {
+        let refused = Script::of(60, |_| Second::default().and(Outcome::Refused, 100)).criteria(P99).result();
+        expect(&refused, Judgement::Inconclusive, &["no request was answered"]);
+    }
+
+    #[test]
+    fn slow_stretches_cost_effective_samples() {
+        // The same 0.8 % slow requests, once spread evenly and once in one bad stretch of 10 s out of 240 s.
+        let even = Script::of(240, |i| Second::ok(100, 10).and_slow(u64::from(i % 5 != 0))).criteria(P99).result();
+        let lumpy = Script::of(240, |i| Second::ok(100, 10).and_slow(if (40..50).contains(&i) { 19 } else { 0 }))
+            .criteria(P99)
+            .result();
+        expect(&even, Judgement::Pass, &[]);
+        expect(&lumpy, Judgement::Inconclusive, &[]);
+        let worth = |result: &CriterionResult| result.effective_samples.unwrap();
+        assert!(worth(&lumpy) < worth(&even) / 10.0, "{} {}", worth(&lumpy), worth(&even));
+    }
+
+    #[test]
+    fn the_interval_is_every_limit_that_could_not_be_decided() {
+        let mut noise = Noise::seeded(7);
+        let script = Script::of(240, |_| Second {
+            ok_ms: (0..50).map(|_| (20.0 * noise.normal().exp()) as u64 + 1).collect(),
+            others: Vec::new(),
+        });
+        let script = script.criteria(P99);
+        let interval = script.result().interval.unwrap();
+        let judged = |limit: f64| {
+            let lines = format!("require = [\"p99 < {}us\"]", (limit * 1e6).round());
+            same_load(&script).criteria(&lines).result().judgement
+        };
+        assert_eq!(judged(interval.low * 0.98), Judgement::Fail);
+        assert_eq!(judged(f64::midpoint(interval.low, interval.high)), Judgement::Inconclusive);
+        assert_eq!(judged(interval.high * 1.02), Judgement::Pass);
+    }
+
+    fn same_load(script: &Script) -> Script {
+        let mut copy = Script::healthy(script.seconds.len() as u64);
+        copy.seconds.clone_from(&script.seconds);
+        copy
+    }
+
+    impl Second {
+        fn and_slow(mut self, n: u64) -> Self {
+            self.ok_ms.extend(std::iter::repeat_n(800, n as usize));
+            self
+        }
     }
 }

@@ -35,3 +35,71 @@ pub(super) fn examine(run: &JudgedRun<'_>, place: &Place, goal: &Goal, function:
 pub(super) fn no_samples(metric: &Metric) -> Finding {
     Finding::missing(format!("there is no sample of {} here; was memwatch running?", metric.name()))
 }
+
+#[cfg(test)]
+mod tests {
+    use plimsoll_record::series::{Gap, GapReason, Mark, MarkKind, SeriesFact};
+    use plimsoll_record::verdict::Judgement;
+
+    use crate::testing::{Script, at, expect};
+
+    fn clients(criterion: &str) -> Script {
+        let script = Script::healthy(60).redis(|i| vec![("connected_clients", 10.0 + i as f64)]);
+        script.criteria(&format!("require = [\"{criterion}\"]"))
+    }
+
+    /// Takes samples out, as an unreachable Redis does.
+    fn with_hole(mut script: Script, from: usize, to: usize) -> Script {
+        for i in from..to {
+            script.redis[i] = SeriesFact::Gap(Gap {
+                at_ns: at(i as f64 + 0.5),
+                reason: GapReason::Unreachable,
+                detail: String::new(),
+            });
+        }
+        script
+    }
+
+    #[test]
+    fn each_function_takes_its_sample() {
+        let value = |function: &str| clients(&format!("{function}(redis.connected_clients) < 1000")).result().value;
+        assert_eq!((value("max"), value("min"), value("last")), (Some(69.0), Some(10.0), Some(69.0)));
+        assert_eq!(value("mean"), Some(39.5));
+    }
+
+    #[test]
+    fn the_limit_decides() {
+        expect(&clients("max(redis.connected_clients) < 100").result(), Judgement::Pass, &["60 samples"]);
+        expect(&clients("max(redis.connected_clients) < 50").result(), Judgement::Fail, &["is 69, limit 50"]);
+    }
+
+    #[test]
+    fn what_was_seen_beyond_the_limit_counts_and_what_was_not_seen_cannot_pass() {
+        let holed = |criterion| with_hole(clients(criterion), 30, 36).result();
+        expect(&holed("max(redis.connected_clients) < 50"), Judgement::Fail, &[]);
+        let reason = &["not sampled for 10 % of the time (unreachable), longest from 29.5 s to 36.5 s"];
+        expect(&holed("max(redis.connected_clients) < 100"), Judgement::Inconclusive, reason);
+        let gone = with_hole(clients("max(redis.connected_clients) < 50"), 30, 60).result();
+        expect(&gone, Judgement::Inconclusive, &["unreachable"]);
+    }
+
+    #[test]
+    fn a_single_late_sample_does_no_harm() {
+        let result = with_hole(clients("max(redis.connected_clients) < 100"), 30, 31).result();
+        expect(&result, Judgement::Pass, &[]);
+    }
+
+    #[test]
+    fn a_restart_cannot_pass() {
+        let mut script = clients("max(redis.connected_clients) < 100");
+        script.redis.push(SeriesFact::Mark(Mark { at_ns: at(33.0), kind: MarkKind::Restarted, detail: String::new() }));
+        expect(&script.result(), Judgement::Inconclusive, &["Redis was restarted at 33.0 s"]);
+    }
+
+    #[test]
+    fn a_metric_that_was_never_read_is_inconclusive() {
+        let result = clients("last(redis.keys) < 100").result();
+        expect(&result, Judgement::Inconclusive, &["no sample of redis.keys"]);
+        assert_eq!((result.value, result.samples), (None, 0));
+    }
+}

@@ -79,3 +79,59 @@ fn what_would_decide(seconds: f64, estimate: &ShareEstimate, goal: &Goal) -> Str
     let half = if below { estimate.range.high - estimate.share } else { estimate.share - estimate.range.low };
     words::how_much_longer(seconds, (half / (estimate.share - goal.limit).abs()).powi(2))
 }
+
+#[cfg(test)]
+mod tests {
+    use plimsoll_record::ledger::Outcome;
+    use plimsoll_record::verdict::Judgement;
+
+    use crate::testing::{Script, Second, expect};
+
+    fn errors(
+        seconds: u64,
+        of_hundred: impl Fn(u64) -> u64,
+        criteria: &str,
+    ) -> plimsoll_record::verdict::CriterionResult {
+        let second = |i| Second::ok(100 - of_hundred(i) as usize, 10).and(Outcome::UnexpectedStatus, of_hundred(i));
+        Script::of(seconds, second).criteria(&format!("require = [\"{criteria}\"]")).result()
+    }
+
+    #[test]
+    fn no_error_in_enough_requests_passes_and_in_too_few_does_not() {
+        expect(&errors(60, |_| 0, "error_rate < 1%"), Judgement::Pass, &["0 of 6,000 failed"]);
+        expect(&errors(2, |_| 0, "error_rate < 1%"), Judgement::Inconclusive, &["299 requests like these"]);
+    }
+
+    #[test]
+    fn many_errors_fail_and_a_share_on_the_limit_is_inconclusive() {
+        expect(&errors(60, |_| 5, "error_rate < 1%"), Judgement::Fail, &["300 of 6,000", "5.00 %"]);
+        let result = errors(60, |_| 1, "error_rate < 1%");
+        expect(&result, Judgement::Inconclusive, &["no run of a practical length"]);
+    }
+
+    #[test]
+    fn refused_connections_are_errors_and_limited_answers_are_not() {
+        let mixed = |_| Second::ok(50, 10).and(Outcome::Limited, 50);
+        let result = Script::of(60, mixed).criteria(r#"require = ["error_rate < 1%"]"#).result();
+        expect(&result, Judgement::Pass, &[]);
+        let result = Script::of(60, mixed).criteria(r#"require = ["limited_share > 40%"]"#).result();
+        expect(&result, Judgement::Pass, &["3,000 of 6,000 were rate-limited"]);
+        let refused = Script::of(60, |_| Second::default().and(Outcome::Refused, 10));
+        expect(&refused.criteria(r#"require = ["error_rate < 50%"]"#).result(), Judgement::Fail, &[]);
+    }
+
+    #[test]
+    fn a_bad_stretch_widens_the_interval() {
+        let even = errors(240, |_| 1, "error_rate < 2%");
+        let lumpy = errors(240, |i| if (60..72).contains(&i) { 20 } else { 0 }, "error_rate < 2%");
+        expect(&even, Judgement::Pass, &[]);
+        expect(&lumpy, Judgement::Inconclusive, &[]);
+        assert!(lumpy.effective_samples.unwrap() < even.effective_samples.unwrap() / 20.0);
+    }
+
+    #[test]
+    fn none_at_all_is_about_what_happened() {
+        expect(&errors(10, |_| 0, "error_rate <= 0%"), Judgement::Pass, &[]);
+        expect(&errors(10, |i| u64::from(i == 3), "error_rate <= 0%"), Judgement::Fail, &[]);
+    }
+}

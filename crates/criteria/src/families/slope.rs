@@ -28,8 +28,8 @@ const WANTED_BUCKETS: f64 = 8.0;
 const MOST_BUCKETS: f64 = 120.0;
 /// In a shorter window, growth must also stand out from the series' own wobble by this factor to be called growth:
 /// half a minute of slow noise looks like a trend.
-const SHORT_WINDOW_S: f64 = 300.0;
-const CLEAR_OF_WOBBLE: f64 = 4.0;
+const SHORT_WINDOW_S: f64 = 240.0;
+const CLEAR_OF_WOBBLE: f64 = 5.0;
 /// A step counts from this size, in bytes, and this many times the usual scatter.
 const SMALLEST_STEP: f64 = 1e6;
 const STEP_SCATTER: f64 = 5.0;
@@ -39,10 +39,10 @@ pub(super) fn examine(run: &JudgedRun<'_>, place: &Place, goal: &Goal, metric: &
     if let Some(reason) = stretch.coverage.too_little() {
         return Finding { samples: stretch.samples, ..Finding::missing(reason) };
     }
-    let Some(estimate) = estimate_slope(&stretch.buckets) else {
-        return Finding { samples: stretch.samples, ..Finding::missing(stretch.too_short()) };
+    let Some(estimate) = estimate_slope(&stretch.line.buckets) else {
+        return Finding { samples: stretch.samples, ..Finding::missing(stretch.line.too_short()) };
     };
-    let (standing, doubt) = stretch.standing(goal, &estimate);
+    let (standing, doubt) = stretch.line.standing(goal, &estimate);
     let mut reason = reason(goal, &estimate, &stretch);
     if let Some(doubt) = doubt {
         reason += &format!("; {doubt}");
@@ -73,7 +73,7 @@ fn reason(goal: &Goal, estimate: &SlopeEstimate, stretch: &Stretch) -> String {
         goal.show_range(estimate.range),
         goal.show_limit(),
         estimate.points,
-        stretch.bucket_s,
+        stretch.line.bucket_s,
         stretch.segment.from.as_secs_f64(),
         stretch.segment.to.as_secs_f64()
     )
@@ -95,9 +95,7 @@ struct Stretch {
     window: Window,
     /// The longest part of the window without a break.
     segment: Window,
-    /// (seconds since the segment began, median) per bucket.
-    buckets: Vec<(f64, f64)>,
-    bucket_s: f64,
+    line: Line,
     samples: u64,
     coverage: Coverage,
 }
@@ -111,58 +109,13 @@ impl Stretch {
         let values = series.values(metric, Some(segment));
         let points: Vec<(f64, f64)> =
             values.iter().map(|(at, value)| (at.since(segment.from) as f64 / 1e9, *value)).collect();
-        let bucket_s = bucket_seconds(segment.seconds(), series.header.every_ns as f64 / 1e9);
         (!points.is_empty()).then(|| Self {
             window,
             segment,
-            buckets: buckets(&points, segment.seconds(), bucket_s),
-            bucket_s,
+            line: Line::through(&points, segment.seconds(), series.header.every_ns as f64 / 1e9),
             samples: points.len() as u64,
             coverage: Coverage::of(series, metric, window),
         })
-    }
-
-    /// The whole and its last half must agree: what grew and settled is not growing, and what began to grow late is
-    /// not stable.
-    fn standing(&self, goal: &Goal, estimate: &SlopeEstimate) -> (Standing, Option<String>) {
-        let last_half = &self.buckets[self.buckets.len() / 2..];
-        let standing = goal.compare_range(estimate.range);
-        let undecided = |doubt: String| (Standing::Undecided, Some(doubt));
-        match standing {
-            Standing::Missed => match theil_sen(last_half) {
-                Some(last) if goal.compare(last) == Standing::Met => {
-                    undecided(format!("but only {} in the last half: it may be settling, run longer", goal.show(last)))
-                }
-                _ if self.is_wobble(estimate) => undecided(format!(
-                    "but in less than {} that is not clear of its own wobble",
-                    words::duration(SHORT_WINDOW_S)
-                )),
-                _ => (standing, None),
-            },
-            Standing::Met => match estimate_slope(last_half) {
-                Some(last) if goal.compare_range(last.range) == Standing::Missed => {
-                    undecided(format!("but {} in the last half: run longer", goal.show(last.slope)))
-                }
-                _ => (standing, None),
-            },
-            Standing::Undecided => (standing, None),
-        }
-    }
-
-    fn is_wobble(&self, estimate: &SlopeEstimate) -> bool {
-        let growth = estimate.slope.abs() * self.segment.seconds();
-        self.segment.seconds() < SHORT_WINDOW_S && growth < CLEAR_OF_WOBBLE * estimate.residual_span
-    }
-
-    fn too_short(&self) -> String {
-        let needed = SHORTEST_BUCKET_S.max(self.bucket_s) * MIN_POINTS as f64;
-        let with_guard = (needed / (1.0 - GUARD_SHARE)).max(needed + GUARD_S.0);
-        format!(
-            "{} buckets of {:.0} s are too few for a slope; the phase must last {} or more without a break",
-            self.buckets.len(),
-            self.bucket_s,
-            words::duration(with_guard.ceil())
-        )
     }
 
     /// A flush empties the data set: what is left of the window must still be most of it.
@@ -174,6 +127,56 @@ impl Stretch {
                 self.segment.to.as_secs_f64()
             )
         })
+    }
+}
+
+/// The buckets a line is laid through.
+#[derive(Debug)]
+struct Line {
+    seconds: f64,
+    bucket_s: f64,
+    /// (seconds since the segment began, median) per bucket.
+    buckets: Vec<(f64, f64)>,
+}
+
+impl Line {
+    fn through(points: &[(f64, f64)], seconds: f64, every_s: f64) -> Self {
+        let bucket_s = bucket_seconds(seconds, every_s);
+        Self { seconds, bucket_s, buckets: buckets(points, seconds, bucket_s) }
+    }
+
+    /// The whole and its last half must agree: what grew and settled is not growing, and what began to grow late is
+    /// not stable.
+    fn standing(&self, goal: &Goal, estimate: &SlopeEstimate) -> (Standing, Option<String>) {
+        let standing = goal.compare_range(estimate.range);
+        let late = theil_sen(&self.buckets[self.buckets.len() / 2..]).unwrap_or(estimate.slope);
+        let doubt = match (standing, goal.compare(late)) {
+            (Standing::Missed, Standing::Met) => {
+                format!("but only {} in the last half: it may be settling, run longer", goal.show(late))
+            }
+            (Standing::Met, Standing::Missed) => format!("but {} in the last half: run longer", goal.show(late)),
+            (Standing::Missed, _) if self.is_wobble(estimate) => {
+                format!("but in less than {} that is not clear of its own wobble", words::duration(SHORT_WINDOW_S))
+            }
+            _ => return (standing, None),
+        };
+        (Standing::Undecided, Some(doubt))
+    }
+
+    fn is_wobble(&self, estimate: &SlopeEstimate) -> bool {
+        let growth = estimate.slope.abs() * self.seconds;
+        self.seconds < SHORT_WINDOW_S && growth < CLEAR_OF_WOBBLE * estimate.residual_span
+    }
+
+    fn too_short(&self) -> String {
+        let needed = SHORTEST_BUCKET_S.max(self.bucket_s) * MIN_POINTS as f64;
+        let with_guard = (needed / (1.0 - GUARD_SHARE)).max(needed + GUARD_S.0);
+        format!(
+            "{} buckets of {:.0} s are too few for a slope; the phase must last {} or more without a break",
+            self.buckets.len(),
+            self.bucket_s,
+            words::duration(with_guard.ceil())
+        )
     }
 }
 
@@ -224,8 +227,8 @@ fn buckets(points: &[(f64, f64)], window_s: f64, bucket_s: f64) -> Vec<(f64, f64
 pub(crate) fn steps(run: &JudgedRun<'_>, place: &Place, metric: &Metric) -> Vec<(f64, f64)> {
     let Some(stretch) = Stretch::of(run, place, metric) else { return Vec::new() };
     let start = stretch.segment.from.as_secs_f64();
-    let found = lasting_steps(&stretch.buckets.iter().map(|(_, y)| *y).collect::<Vec<_>>());
-    found.into_iter().map(|(index, change)| (start + stretch.buckets[index].0, change)).collect()
+    let found = lasting_steps(&stretch.line.buckets.iter().map(|(_, y)| *y).collect::<Vec<_>>());
+    found.into_iter().map(|(index, change)| (start + stretch.line.buckets[index].0, change)).collect()
 }
 
 fn lasting_steps(levels: &[f64]) -> Vec<(usize, f64)> {
@@ -246,7 +249,124 @@ fn lasting_steps(levels: &[f64]) -> Vec<(usize, f64)> {
 
 #[cfg(test)]
 mod tests {
+    use plimsoll_plan::Comparison;
+    use plimsoll_record::series::{Gap, GapReason, Mark, SeriesFact};
+    use plimsoll_record::units::Unit;
+    use plimsoll_record::verdict::Judgement;
+
     use super::*;
+    use crate::testing::{Noise, Script, Second, at, expect};
+
+    const MEMORY: &str = r#"require = ["slope(redis.used_memory) < 1 MB/min"]"#;
+
+    /// A quiet run; only Redis matters here.
+    fn run(seconds: u64, bytes: impl Fn(u64) -> f64) -> Script {
+        Script::of(seconds, |_| Second::ok(1, 10)).used_memory(bytes).criteria(MEMORY)
+    }
+
+    /// How a window of 10 MB, growing by `mb_per_min`, with noise of 1 MB that remembers 30 s, stands to 1 MB/min.
+    fn noisy(seed: u64, seconds: usize, mb_per_min: f64) -> Standing {
+        let goal = Goal { comparison: Comparison::Less, limit: 1e6 / 60.0, unit: Unit::BytesPerSecond };
+        let noise = Noise::seeded(seed).autoregressive(seconds, 30.0);
+        let points = noise.iter().zip(0..).map(|(noise, i)| {
+            let x = f64::from(i) + 0.5;
+            (x, 10e6 + 1e6 * noise + mb_per_min * 1e6 / 60.0 * x)
+        });
+        let line = Line::through(&points.collect::<Vec<_>>(), seconds as f64, 1.0);
+        line.standing(&goal, &estimate_slope(&line.buckets).unwrap()).0
+    }
+
+    #[test]
+    fn a_leak_fails_in_megabytes_per_minute() {
+        let wobble = |i: u64| 20e3 * ((i * 7919) % 13) as f64;
+        let result = run(60, |i| 5e6 + 6.1e6 / 60.0 * i as f64 + wobble(i)).result();
+        expect(&result, Judgement::Fail, &["grows 6.", "MB/min [", "limit 1.00 MB/min"]);
+        let (value, interval) = (result.value.unwrap() * 60.0 / 1e6, result.interval.unwrap());
+        assert!((value - 6.1).abs() < 0.3, "{value}");
+        assert!(
+            interval.low <= result.value.unwrap()
+                && result.value.unwrap() <= interval.high
+                && interval.confidence == 0.9
+        );
+    }
+
+    #[test]
+    fn quiet_memory_passes_even_in_a_short_run() {
+        let result = run(60, |i| 1.2e6 + 20e3 * ((i * 7919) % 13) as f64).result();
+        expect(&result, Judgement::Pass, &["level within the noise"]);
+        assert!(result.margin.is_some_and(|margin| margin > 0.5));
+    }
+
+    #[test]
+    fn a_run_too_short_for_a_slope_says_how_long_it_must_be() {
+        let result = run(20, |_| 1e6).result();
+        expect(&result, Judgement::Inconclusive, &["too few for a slope", "must last 35.0 s or more"]);
+    }
+
+    #[test]
+    fn growth_that_settles_is_not_called_growing_and_growth_that_begins_late_is_not_called_stable() {
+        let settles = run(300, |i| 10e6 + 200e3 * i.min(200) as f64).result();
+        expect(&settles, Judgement::Inconclusive, &["in the last half: it may be settling"]);
+        let late = run(600, |i| 10e6 + 60e3 * i.saturating_sub(450) as f64).result();
+        expect(&late, Judgement::Inconclusive, &["MB/min in the last half"]);
+    }
+
+    #[test]
+    fn redis_killed_in_the_middle_never_passes() {
+        let mut script = run(60, |_| 1e6);
+        for i in 30..60 {
+            let gap = Gap { at_ns: at(i as f64 + 0.5), reason: GapReason::Unreachable, detail: String::new() };
+            script.redis[i] = SeriesFact::Gap(gap);
+        }
+        expect(&script.result(), Judgement::Inconclusive, &["unreachable"]);
+    }
+
+    #[test]
+    fn redis_restarted_in_the_middle_never_passes() {
+        let mut script = run(300, |_| 1e6);
+        script.redis.remove(100);
+        let mark = Mark { at_ns: at(100.5), kind: MarkKind::Restarted, detail: String::new() };
+        script.redis.push(SeriesFact::Mark(mark));
+        expect(&script.result(), Judgement::Inconclusive, &["Redis was restarted at 100.5 s"]);
+    }
+
+    #[test]
+    fn the_longest_stretch_without_a_flush_is_judged() {
+        let flushed_at = |second: u64| {
+            let mut script = run(200, |i| if i < second { 50e6 + 1e5 * i as f64 } else { 1e6 });
+            let at_ns = at(second as f64);
+            script.redis.push(SeriesFact::Mark(Mark { at_ns, kind: MarkKind::Flushed, detail: String::new() }));
+            script.result()
+        };
+        expect(&flushed_at(60), Judgement::Pass, &["60.0 s to 200.0 s"]);
+        expect(&flushed_at(150), Judgement::Fail, &["20.0 s to 150.0 s"]);
+    }
+
+    fn share(of: Standing, runs: u64, judged: impl Fn(u64) -> Standing) -> f64 {
+        (0..runs).filter(|seed| judged(*seed) == of).count() as f64 / runs as f64
+    }
+
+    #[test]
+    fn stable_noisy_memory_is_not_called_leaking() {
+        for seconds in [40, 55, 120, 270, 570] {
+            let leaking = share(Standing::Missed, 100, |seed| noisy(seed, seconds, 0.0));
+            assert!(leaking <= 0.01, "{leaking} of stable series of {seconds} s");
+        }
+        assert!(share(Standing::Met, 100, |seed| noisy(seed, 570, 0.0)) >= 0.99, "ten minutes prove stability");
+    }
+
+    #[test]
+    fn two_megabytes_a_minute_over_ten_minutes_are_called_leaking() {
+        let leaking = share(Standing::Missed, 100, |seed| noisy(seed, 570, 2.0));
+        assert!(leaking >= 0.99, "{leaking}");
+    }
+
+    #[test]
+    fn two_minutes_of_noise_prove_little() {
+        let passed = share(Standing::Met, 100, |seed| noisy(seed, 110, 2.0));
+        assert!(passed <= 0.05, "{passed} of leaks of 2 MB/min pass after two minutes");
+        assert!(share(Standing::Undecided, 100, |seed| noisy(seed, 110, 0.0)) > 0.5);
+    }
 
     #[test]
     fn a_step_that_lasts_is_found_and_a_spike_is_not() {

@@ -1,7 +1,7 @@
 //! How much neighbours of a series resemble one another, and what that does to the variance of a trend.
 
 /// Below this many points sample autocorrelations are too small by an amount that matters.
-const FEW_POINTS: usize = 20;
+const FEW_POINTS: usize = 16;
 /// A series cannot be told from a random walk beyond this; it also keeps the inflation finite.
 const LARGEST_CORRELATION: f64 = 0.95;
 
@@ -9,7 +9,7 @@ const LARGEST_CORRELATION: f64 = 0.95;
 /// or more.
 ///
 /// `f = 1 + 2 sum_k (1 - k/n) rho_k` over the residuals' autocorrelations up to the first that is not positive
-/// (Hamed and Rao 1998). With fewer than 20 points the sample autocorrelation of detrended residuals is too small by
+/// (Hamed and Rao 1998). With fewer than 16 points the sample autocorrelation of detrended residuals is too small by
 /// about `(2 + 4 rho) / n` (Marriott and Pope 1954, with a trend removed as well as a mean); then the larger of `f`
 /// and of the same sum for an autoregressive series with the corrected `rho_1 = (n r_1 + 2) / (n - 4)`, at most 0.95,
 /// counts.

@@ -76,6 +76,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::testing::Noise;
 
     #[test]
     fn wilson_matches_a_worked_example() {
@@ -103,6 +104,38 @@ mod tests {
     #[test]
     fn nothing_observed_is_no_estimate() {
         assert_eq!(estimate_share(&[Counts::default(); 6]), None);
+    }
+
+    /// Batches of 20 seconds of 30 requests each, whose chance of a hit follows a mood with a memory of 10 seconds.
+    fn moody_batches(seed: u64, batches: usize, share: f64) -> Vec<Counts> {
+        let mut noise = Noise::seeded(seed);
+        let mood = noise.autoregressive(batches * 20, 10.0);
+        let second = |mood: &f64| {
+            let chance = share * (1.0 + 0.5 * mood.clamp(-2.0, 2.0));
+            (0..30).filter(|_| noise.uniform() < chance).count() as u64
+        };
+        let hits: Vec<u64> = mood.iter().map(second).collect();
+        hits.chunks(20).map(|chunk| Counts { hits: chunk.iter().sum(), total: 600 }).collect()
+    }
+
+    #[test]
+    fn the_interval_covers_the_truth_under_a_moody_server_where_the_naive_one_does_not() {
+        const RUNS: u64 = 300;
+        let covered = |pooled: bool| {
+            let covers = |seed: &u64| {
+                let batches = moody_batches(*seed, 12, 0.05);
+                let counts = if pooled { vec![pool(&batches)] } else { batches };
+                estimate_share(&counts).unwrap().range.contains(0.05)
+            };
+            (0..RUNS).filter(covers).count() as f64 / RUNS as f64
+        };
+        assert!(covered(false) >= 0.88, "{} at a nominal 0.95", covered(false));
+        assert!(covered(true) < 0.80, "without correction {}", covered(true));
+    }
+
+    fn pool(batches: &[Counts]) -> Counts {
+        let sum = |part: fn(&Counts) -> u64| batches.iter().map(part).sum();
+        Counts { hits: sum(|batch| batch.hits), total: sum(|batch| batch.total) }
     }
 
     proptest! {

@@ -26,7 +26,7 @@ pub struct SlopeEstimate {
 ///
 /// ```
 /// use plimsoll_criteria::statistics::theil_sen;
-/// assert_eq!(theil_sen(&[(0.0, 1.0), (1.0, 3.0), (2.0, 5.0), (3.0, 999.0)]), Some(2.0));
+/// assert_eq!(theil_sen(&[(0.0, 1.0), (1.0, 3.0), (2.0, 5.0), (3.0, 999.0), (4.0, 9.0)]), Some(2.0));
 /// ```
 #[must_use]
 pub fn theil_sen(points: &[(f64, f64)]) -> Option<f64> {
@@ -121,6 +121,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
         #[test]
         fn shifting_and_scaling_shifts_and_scales(
             noise in prop::collection::vec(-1.0..1.0f64, 8..30), shift in -100.0..100.0f64
