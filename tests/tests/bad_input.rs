@@ -172,8 +172,8 @@ fn a_full_disk_ends_the_run_with_its_name() {
     let service = Service::start(&redis, &[]);
     let dir = plan_dir(&short_plan().replace("duration = \"2s\"", "duration = \"60s\""));
     fs::create_dir(dir.path().join("disk")).unwrap();
-    // A file system of 64 KiB in a mount namespace of its own: full within seconds, gone with the process.
-    let script = "mount -t tmpfs -o size=64k tmpfs disk && exec \"$0\" run plan.toml --run-dir disk/run";
+    // A file system of 16 KiB in a mount namespace of its own: full within seconds, gone with the process.
+    let script = "mount -t tmpfs -o size=16k tmpfs disk && exec \"$0\" run plan.toml --run-dir disk/run";
     let namespace = if rustix::process::geteuid().is_root() { "--mount" } else { "--map-root-user" };
     let run = Tool::of("unshare")
         .args([namespace, "--mount", "sh", "-c", script])
