@@ -200,7 +200,7 @@ impl Heart {
         self.recorder.borrow_mut().begin_step(phase, operation);
     }
 
-    /// The job's request was written at `sent`.
+    /// The job's request is being written at `sent`.
     pub(crate) fn sent(&self, job: &Job, sent: i64) {
         let (own, waited) = match job.delay {
             Delay::Own { since } => (Some(sent - since), false),
@@ -208,6 +208,11 @@ impl Heart {
             Delay::Waited { own } => (own, true),
         };
         self.recorder.borrow_mut().send(own, waited);
+    }
+
+    /// The request was not written after all: its connection was closed already.
+    pub(crate) fn not_sent(&self) {
+        self.recorder.borrow_mut().take_back();
     }
 
     pub(crate) fn end(&self, ended: &Ended) {

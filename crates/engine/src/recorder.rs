@@ -58,6 +58,8 @@ pub(crate) struct OwnCosts {
     pub(crate) cpu_ns: i64,
     /// The CPU time of the whole process so far, in nanoseconds.
     pub(crate) process_cpu_ns: i64,
+    /// The most requests that were under way when the worker was held up for long.
+    pub(crate) held_up_requests: u64,
     /// The longest time in which the worker did not get to look at its schedule.
     pub(crate) held_up_ns: u64,
 }
@@ -217,11 +219,16 @@ impl Recorder {
         }
     }
 
+    /// The last request was not written after all. Its send may have been counted in an interval that is over.
+    pub(crate) fn take_back(&mut self) {
+        self.own.sent = self.own.sent.saturating_sub(1);
+    }
+
     /// The worker could not look at anything for `span` nanoseconds: what was under way may have been seen that much
     /// late, so it counts as if it had been sent late. A closed model shows a hold-up nowhere else.
     pub(crate) fn held_up(&mut self, span: i64) {
         if span > self.setup.max_send_lag {
-            self.own.sent_late += self.in_flight;
+            self.own.held_up_requests = self.own.held_up_requests.max(self.in_flight);
         }
         let span = span.max(0).cast_unsigned();
         self.own.held_up_ns = self.own.held_up_ns.max(span);
@@ -331,6 +338,8 @@ impl Recorder {
         own.cpu_ns = thread_cpu - std::mem::replace(&mut self.thread_cpu_ns, thread_cpu);
         own.process_cpu_ns = process_cpu_ns();
         own.connections = connections as u64;
+        // A request that was sent late may be held up as well; it is late once.
+        own.sent_late = own.sent_late.max(own.held_up_requests);
         Report {
             worker: self.setup.worker,
             to_line,

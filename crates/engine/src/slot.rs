@@ -183,6 +183,7 @@ async fn send(heart: &Heart, slot: &Slot, kept: &mut Kept, job: &Job, operation:
     let headers = std::mem::take(&mut kept.headers);
     let request = heart.work.operations[usize::from(operation)].request(job.arrival.user, headers, &mut kept.scratch);
     let sent = heart.now();
+    heart.sent(job, sent);
     let answer = slot.within(sent + heart.timeout, connection.exchange(request)).await;
     let reusable = matches!(answer, Some(Ok(_))) && !connection.is_closed();
     if !reusable {
@@ -191,11 +192,13 @@ async fn send(heart: &Heart, slot: &Slot, kept: &mut Kept, job: &Job, operation:
     let done = heart.now();
     let result = match answer {
         Some(Ok(answer)) => Ok(answer),
-        Some(Err(Broken::NotSent)) => return None,
+        Some(Err(Broken::NotSent)) => {
+            heart.not_sent();
+            return None;
+        }
         Some(Err(Broken::Sent(outcome))) => Err(outcome),
         None => Err(Outcome::TimedOut),
     };
-    heart.sent(job, sent);
     Some(Exchange { sent, done, result })
 }
 

@@ -27,7 +27,7 @@ pub(crate) enum Command {
 pub(crate) struct RunArguments {
     /// The plan file (TOML).
     pub(crate) plan: PathBuf,
-    /// Where to record; created, or joined when another tool has begun the same run. Default: runs/<utc>-<plan>.
+    /// Where to record; created, or joined when another tool has begun the same run. Default: `runs/<utc>-<plan>`.
     #[arg(long, value_name = "DIR")]
     pub(crate) run_dir: Option<PathBuf>,
     /// Override a key of the plan, e.g. `--set generator.interval=500ms`. May be repeated.
