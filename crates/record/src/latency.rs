@@ -4,6 +4,7 @@
 //! number of requests. Values outside are clamped to the ends. On disk a histogram is HdrHistogram's V2 encoding
 //! in base64, which HdrHistogram's own tools read.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -16,9 +17,22 @@ const HIGHEST_NS: u64 = 3_600_000_000_000;
 const DIGITS: u8 = 3;
 
 /// A histogram of nanoseconds in the one shape all records share.
-#[derive(Clone, Debug, PartialEq)]
+///
+/// One that was read, or never recorded into, keeps only its non-empty bins: an hour of rows fits into a few MB. The
+/// first recorded value spreads it out.
+#[derive(Clone, Debug)]
 pub struct Histogram {
-    inner: hdrhistogram::Histogram<u64>,
+    counts: Counts,
+}
+
+type Dense = hdrhistogram::Histogram<u64>;
+
+#[derive(Clone, Debug)]
+enum Counts {
+    /// Every bin, for recording and for reading quantiles.
+    Dense(Dense),
+    /// (upper end in nanoseconds, count) of the non-empty bins, ascending.
+    Sparse(Box<[(u64, u64)]>),
 }
 
 /// Why stored text is not a histogram of a record.
@@ -36,70 +50,88 @@ pub enum DecodeError {
 }
 
 impl Default for Histogram {
+    /// An empty histogram that costs no memory until something is recorded.
     fn default() -> Self {
-        Self::new()
+        Self { counts: Counts::Sparse(Box::default()) }
+    }
+}
+
+impl PartialEq for Histogram {
+    fn eq(&self, other: &Self) -> bool {
+        self.bins().eq(other.bins())
     }
 }
 
 impl Histogram {
-    /// An empty histogram.
+    /// An empty histogram with its memory in place, for recording.
     #[must_use]
     pub fn new() -> Self {
-        let inner = hdrhistogram::Histogram::new_with_bounds(LOWEST_NS, HIGHEST_NS, DIGITS)
-            .expect("the bounds are constants that HdrHistogram accepts");
-        Self { inner }
+        Self { counts: Counts::Dense(empty()) }
     }
 
-    /// Counts one value, in nanoseconds; clamped to the range. Never allocates, never fails.
+    /// Counts one value, in nanoseconds; clamped to the range. Never fails; allocates at most once.
     #[inline]
     pub fn record(&mut self, nanos: u64) {
-        self.inner.saturating_record(nanos);
+        self.dense_mut().saturating_record(nanos);
     }
 
     /// Adds every count of `other`. Exact: bin by bin.
     pub fn merge(&mut self, other: &Self) {
-        self.inner.add(&other.inner).expect("both histograms have the one shape of this module");
+        if other.is_empty() {
+            return;
+        }
+        let mine = self.dense_mut();
+        match &other.counts {
+            Counts::Dense(theirs) => mine.add(theirs).expect("both histograms have the one shape of this module"),
+            Counts::Sparse(bins) => add_bins(mine, bins),
+        }
     }
 
     /// Forgets all counts, keeps the memory.
     pub fn clear(&mut self) {
-        self.inner.reset();
+        match &mut self.counts {
+            Counts::Dense(dense) => dense.reset(),
+            Counts::Sparse(bins) => *bins = Box::default(),
+        }
     }
 
     /// The number of values counted.
     #[must_use]
     pub fn count(&self) -> u64 {
-        self.inner.len()
+        match &self.counts {
+            Counts::Dense(dense) => dense.len(),
+            Counts::Sparse(bins) => bins.iter().map(|(_, n)| n).sum(),
+        }
     }
 
     /// True when nothing was counted.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.inner.is_empty()
+        self.count() == 0
     }
 
     /// The value at quantile `q` (0.0 ..= 1.0) in nanoseconds, the upper end of its bin; `None` when empty.
     #[must_use]
     pub fn quantile(&self, q: f64) -> Option<u64> {
-        (!self.is_empty()).then(|| self.inner.value_at_quantile(q))
+        self.read(|dense| dense.value_at_quantile(q))
     }
 
     /// The arithmetic mean in nanoseconds; `None` when empty.
     #[must_use]
     pub fn mean(&self) -> Option<f64> {
-        (!self.is_empty()).then(|| self.inner.mean())
+        self.read(Dense::mean)
     }
 
     /// The largest value in nanoseconds (its bin's upper end); `None` when empty.
     #[must_use]
     pub fn max(&self) -> Option<u64> {
-        (!self.is_empty()).then(|| self.inner.max())
+        self.read(Dense::max)
     }
 
     /// The smallest value in nanoseconds (its bin's lower end); `None` when empty.
     #[must_use]
     pub fn min(&self) -> Option<u64> {
-        (!self.is_empty()).then(|| self.inner.min())
+        self.read(Dense::min)
     }
 
     /// How many values lie at or above `limit`, as (surely, possibly): the bin that straddles the limit is
@@ -107,29 +139,32 @@ impl Histogram {
     #[must_use]
     pub fn at_or_above(&self, limit: Duration) -> (u64, u64) {
         let limit = u64::try_from(limit.as_nanos()).unwrap_or(u64::MAX);
-        let (mut surely, mut possibly) = (0, 0);
-        for bin in self.inner.iter_recorded() {
-            let top = bin.value_iterated_to();
-            if self.inner.lowest_equivalent(top) >= limit {
-                surely += bin.count_at_value();
-            }
-            if top >= limit {
-                possibly += bin.count_at_value();
-            }
-        }
-        (surely, possibly)
+        let counted = self.read(|dense| {
+            let above = dense.iter_recorded().filter(|bin| bin.value_iterated_to() >= limit);
+            above.fold((0, 0), |(surely, possibly), bin| {
+                let n = bin.count_at_value();
+                let whole = dense.lowest_equivalent(bin.value_iterated_to()) >= limit;
+                (surely + if whole { n } else { 0 }, possibly + n)
+            })
+        });
+        counted.unwrap_or((0, 0))
     }
 
     /// Every non-empty bin in ascending order: (upper end in nanoseconds, count).
-    pub fn bins(&self) -> impl Iterator<Item = (u64, u64)> + '_ {
-        self.inner.iter_recorded().map(|bin| (bin.value_iterated_to(), bin.count_at_value()))
+    pub fn bins(&self) -> impl Iterator<Item = (u64, u64)> + use<> {
+        let bins = match &self.counts {
+            Counts::Dense(dense) => bins_of(dense),
+            Counts::Sparse(bins) => bins.to_vec(),
+        };
+        bins.into_iter()
     }
 
     /// The stored form: V2 encoding in base64.
     #[must_use]
     pub fn encode(&self) -> String {
         let mut bytes = Vec::new();
-        V2Serializer::new().serialize(&self.inner, &mut bytes).expect("writing to a Vec cannot fail");
+        let written = V2Serializer::new().serialize(&self.dense(), &mut bytes);
+        written.expect("writing to a Vec cannot fail");
         STANDARD.encode(bytes)
     }
 
@@ -139,12 +174,53 @@ impl Histogram {
     /// [`DecodeError`] when the text is not base64, not V2, or of another shape.
     pub fn decode(text: &str) -> Result<Self, DecodeError> {
         let bytes = STANDARD.decode(text)?;
-        let inner: hdrhistogram::Histogram<u64> =
-            Deserializer::new().deserialize(&mut bytes.as_slice()).map_err(DecodeError::Format)?;
-        if inner.low() != LOWEST_NS || inner.high() != HIGHEST_NS || inner.sigfig() != DIGITS {
+        let dense: Dense = Deserializer::new().deserialize(&mut bytes.as_slice()).map_err(DecodeError::Format)?;
+        if dense.low() != LOWEST_NS || dense.high() != HIGHEST_NS || dense.sigfig() != DIGITS {
             return Err(DecodeError::Shape);
         }
-        Ok(Self { inner })
+        Ok(Self { counts: Counts::Sparse(bins_of(&dense).into()) })
+    }
+
+    fn read<T>(&self, read: impl FnOnce(&Dense) -> T) -> Option<T> {
+        (!self.is_empty()).then(|| read(&self.dense()))
+    }
+
+    fn dense(&self) -> Cow<'_, Dense> {
+        match &self.counts {
+            Counts::Dense(dense) => Cow::Borrowed(dense),
+            Counts::Sparse(bins) => Cow::Owned(spread(bins)),
+        }
+    }
+
+    #[inline]
+    fn dense_mut(&mut self) -> &mut Dense {
+        if let Counts::Sparse(bins) = &self.counts {
+            self.counts = Counts::Dense(spread(bins));
+        }
+        match &mut self.counts {
+            Counts::Dense(dense) => dense,
+            Counts::Sparse(_) => unreachable!("it was spread out just above"),
+        }
+    }
+}
+
+fn empty() -> Dense {
+    Dense::new_with_bounds(LOWEST_NS, HIGHEST_NS, DIGITS).expect("the bounds are constants that HdrHistogram accepts")
+}
+
+fn bins_of(dense: &Dense) -> Vec<(u64, u64)> {
+    dense.iter_recorded().map(|bin| (bin.value_iterated_to(), bin.count_at_value())).collect()
+}
+
+fn spread(bins: &[(u64, u64)]) -> Dense {
+    let mut dense = empty();
+    add_bins(&mut dense, bins);
+    dense
+}
+
+fn add_bins(dense: &mut Dense, bins: &[(u64, u64)]) {
+    for (value, n) in bins {
+        dense.saturating_record_n(*value, *n);
     }
 }
 
@@ -216,6 +292,17 @@ mod tests {
     }
 
     #[test]
+    fn what_was_read_goes_on_as_if_it_had_been_recorded() {
+        let recorded = of(&[5_000, 5_000, 70_000_000]);
+        let mut read = Histogram::decode(&recorded.encode()).unwrap();
+        assert_eq!((read.count(), read.quantile(0.5), read.max()), (3, recorded.quantile(0.5), recorded.max()));
+        read.record(9_000);
+        assert_eq!(read, of(&[5_000, 5_000, 9_000, 70_000_000]));
+        read.clear();
+        assert!(read.is_empty());
+    }
+
+    #[test]
     fn values_outside_the_range_are_clamped_not_lost() {
         let histogram = of(&[0, u64::MAX]);
         assert_eq!(histogram.count(), 2);
@@ -253,7 +340,7 @@ mod tests {
             let (left, right) = values.split_at(cut.min(values.len()));
             let mut merged = of(left);
             merged.merge(&of(right));
-            prop_assert!(merged.bins().eq(of(&values).bins()));
+            prop_assert_eq!(merged, of(&values));
         }
 
         #[test]
