@@ -31,15 +31,17 @@ pub(crate) struct Connection {
     waker: Arc<MutedWaker>,
     /// [`Self::waker`] in the form a context takes.
     muted: Waker,
+    /// The emptied header map of the last answer: hyper hands the request's map back in the answer, so that with
+    /// this one in the next request no map is ever allocated again.
+    spare: HeaderMap,
     closed: bool,
 }
 
 /// A complete answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
     pub(crate) body_bytes: u64,
-    /// The emptied header map, for the next request.
-    pub(crate) headers: HeaderMap,
 }
 
 /// Why there is no complete answer.
@@ -80,7 +82,7 @@ impl Connection {
         let task = std::future::poll_fn(|cx| Poll::Ready(cx.waker().clone())).await;
         let waker = Arc::new(MutedWaker { task, running: AtomicBool::new(false), again: AtomicBool::new(false) });
         let muted = Waker::from(Arc::clone(&waker));
-        Ok(Self { driver, sender, waker, muted, closed: false })
+        Ok(Self { driver, sender, waker, muted, spare: HeaderMap::new(), closed: false })
     }
 
     /// True when no further request can be sent on it.
@@ -94,6 +96,11 @@ impl Connection {
         connection.poll_rounds(|connection, _| if connection.is_closed() { Poll::Ready(()) } else { Poll::Pending })
     }
 
+    /// An empty header map for the next request.
+    pub(crate) fn take_headers(&mut self) -> HeaderMap {
+        std::mem::take(&mut self.spare)
+    }
+
     /// Sends `request` and waits for the whole answer. The body is read and counted, not kept.
     pub(crate) async fn exchange(&mut self, request: Request<RequestBody>) -> Result<Answer, Broken> {
         // Handing the request over wakes the connection, which is polled right after.
@@ -104,7 +111,7 @@ impl Connection {
             self.poll_rounds(|connection, cx| {
                 if reading.is_none() {
                     match response.as_mut().poll(cx) {
-                        Poll::Ready(Ok(answer)) => reading = Some(Reading::new(answer)),
+                        Poll::Ready(Ok(answer)) => reading = Some(connection.begin_reading(answer)),
                         Poll::Ready(Err(error)) => return Poll::Ready(Err(broken(&error))),
                         Poll::Pending if connection.closed => {
                             return Poll::Ready(Err(Broken::Sent(Outcome::Closed)));
@@ -119,9 +126,16 @@ impl Connection {
         .await
     }
 
+    fn begin_reading(&mut self, answer: Response<Incoming>) -> Reading {
+        let (mut head, body) = answer.into_parts();
+        head.headers.clear();
+        self.spare = head.headers;
+        Reading { answer: Answer { status: head.status.as_u16(), body_bytes: 0 }, body }
+    }
+
     /// Polls the connection, then `step`, as long as one moves the other. `step` gets a context that wakes nobody:
     /// what it waits for comes from the connection.
-    fn poll_rounds<T>(&mut self, mut step: impl FnMut(&Self, &mut Context<'_>) -> Poll<T>) -> Poll<T> {
+    fn poll_rounds<T>(&mut self, mut step: impl FnMut(&mut Self, &mut Context<'_>) -> Poll<T>) -> Poll<T> {
         self.waker.running.store(true, Ordering::Relaxed);
         let mut result = Poll::Pending;
         for round in 0.. {
@@ -145,31 +159,19 @@ impl Connection {
 
 /// An answer whose head has arrived.
 struct Reading {
-    status: u16,
-    headers: HeaderMap,
+    answer: Answer,
     body: Incoming,
-    body_bytes: u64,
 }
 
 impl Reading {
-    fn new(answer: Response<Incoming>) -> Self {
-        let (head, body) = answer.into_parts();
-        let mut headers = head.headers;
-        headers.clear();
-        Self { status: head.status.as_u16(), headers, body, body_bytes: 0 }
-    }
-
     fn poll(&mut self, cx: &mut Context<'_>, closed: bool) -> Poll<Result<Answer, Broken>> {
         loop {
             match Pin::new(&mut self.body).poll_frame(cx) {
                 Poll::Ready(Some(Ok(frame))) => {
-                    self.body_bytes += frame.data_ref().map_or(0, |data| data.len() as u64);
+                    self.answer.body_bytes += frame.data_ref().map_or(0, |data| data.len() as u64);
                 }
                 Poll::Ready(Some(Err(error))) => return Poll::Ready(Err(Broken::Sent(outcome_of(&error)))),
-                Poll::Ready(None) => {
-                    let headers = std::mem::take(&mut self.headers);
-                    return Poll::Ready(Ok(Answer { status: self.status, body_bytes: self.body_bytes, headers }));
-                }
+                Poll::Ready(None) => return Poll::Ready(Ok(self.answer)),
                 Poll::Pending if closed => return Poll::Ready(Err(Broken::Sent(Outcome::Closed))),
                 Poll::Pending => return Poll::Pending,
             }

@@ -328,3 +328,93 @@ impl Slots {
         self.open -= 1;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixtures::{open_phase, plan_for};
+    use crate::recorder::{Message, OwnCosts, RecorderSetup};
+    use crate::schedule::Share;
+    use std::time::Duration;
+    use tokio::sync::mpsc;
+
+    const MS: i64 = 1_000_000;
+
+    /// A worker with `connections` and ten arrivals per second, in intervals of one second.
+    fn heart(connections: usize) -> (Heart, mpsc::Receiver<Message>) {
+        let mut plan = plan_for("http://127.0.0.1:1");
+        plan.phases = vec![open_phase("a", 10.0, Duration::from_secs(9))];
+        let work = Arc::new(Workload::compile(&plan).unwrap());
+        let (out, reports) = mpsc::channel(1);
+        let start = Offset(0);
+        let recorder = Recorder::new(RecorderSetup {
+            worker: 0,
+            work: Arc::clone(&work),
+            start,
+            every: 1000 * MS,
+            max_send_lag: 10 * MS,
+            log_requests: false,
+            out,
+        });
+        let feed = Feed::new(&work, Share::WHOLE);
+        let (timeout, clock) = (1000 * MS, RunClock::start());
+        let setup =
+            HeartSetup { work, addresses: Arc::new([]), timeout, connect_timeout: timeout, connections, clock, start };
+        (Heart::new(setup, feed, recorder), reports)
+    }
+
+    /// What the worker says about itself after its first second.
+    fn own(heart: &Heart, reports: &mut mpsc::Receiver<Message>) -> OwnCosts {
+        heart.turn_if_due(1000 * MS);
+        match reports.try_recv() {
+            Ok(Message::Report(report)) => report.own,
+            other => panic!("no report but {other:?}"),
+        }
+    }
+
+    #[test]
+    fn an_arrival_that_waited_for_a_connection_is_not_the_generators_delay() {
+        let (heart, mut reports) = heart(0);
+        let job = heart.next_job(300 * MS).unwrap();
+        heart.sent(&job, 300 * MS);
+        let own = own(&heart, &mut reports);
+        assert_eq!((own.sent, own.waited, own.sent_late, own.lag.count()), (1, 1, 0, 0));
+    }
+
+    #[test]
+    fn an_arrival_that_came_due_while_the_driver_was_held_up_is() {
+        let (heart, mut reports) = heart(0);
+        heart.set_looks_at(20 * MS);
+        heart.note_hold_up(250 * MS);
+        for now in [250, 251, 300] {
+            let job = heart.next_job(now * MS).unwrap();
+            heart.sent(&job, now * MS);
+        }
+        // Due at 50, 150 and 250 ms, the first two while nobody looked.
+        let own = own(&heart, &mut reports);
+        assert_eq!((own.sent, own.waited, own.sent_late, own.lag.count()), (3, 3, 2, 2));
+        let worst_ms = own.lag.max().unwrap() / 1_000_000;
+        assert!((199..=201).contains(&worst_ms), "{worst_ms} ms");
+    }
+
+    #[test]
+    fn an_arrival_with_a_free_connection_that_is_sent_late_is_the_generators_delay() {
+        let (heart, mut reports) = heart(1);
+        let job = heart.next_job(70 * MS).unwrap();
+        heart.sent(&job, 75 * MS);
+        let own = own(&heart, &mut reports);
+        assert_eq!((own.waited, own.sent_late), (0, 1));
+        assert!((24..=26).contains(&(own.lag.max().unwrap() / 1_000_000)));
+    }
+
+    #[test]
+    fn requests_under_way_during_a_hold_up_count_as_late_once() {
+        let (heart, mut reports) = heart(0);
+        heart.next_job(60 * MS).unwrap();
+        heart.set_looks_at(100 * MS);
+        heart.note_hold_up(400 * MS);
+        heart.set_looks_at(500 * MS);
+        heart.note_hold_up(600 * MS);
+        assert_eq!(own(&heart, &mut reports).sent_late, 1);
+    }
+}

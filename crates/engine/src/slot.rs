@@ -10,7 +10,6 @@ use std::rc::Rc;
 use std::task::{Poll, Waker};
 
 use bytes::BytesMut;
-use hyper::header::HeaderMap;
 use plimsoll_record::ledger::Outcome;
 
 use crate::connection::{Answer, Broken, Connection, open};
@@ -78,7 +77,6 @@ impl Slot {
 #[derive(Default)]
 struct Kept {
     connection: Option<Connection>,
-    headers: HeaderMap,
     scratch: BytesMut,
 }
 
@@ -141,7 +139,6 @@ async fn iterate(heart: &Heart, slot: &Slot, kept: &mut Kept, mut job: Job) -> i
                 end.status = answer.status;
                 end.body_bytes = answer.body_bytes;
                 end.outcome = heart.work.operations[usize::from(operation)].judge(answer.status);
-                kept.headers = answer.headers;
             }
             Err(outcome) => end.outcome = outcome,
         }
@@ -180,7 +177,7 @@ async fn exchange(heart: &Heart, slot: &Slot, kept: &mut Kept, job: &Job, operat
 /// Sends the request; `None` when the connection was closed before anything of it was written.
 async fn send(heart: &Heart, slot: &Slot, kept: &mut Kept, job: &Job, operation: u16) -> Option<Exchange> {
     let connection = kept.connection.as_mut()?;
-    let headers = std::mem::take(&mut kept.headers);
+    let headers = connection.take_headers();
     let request = heart.work.operations[usize::from(operation)].request(job.arrival.user, headers, &mut kept.scratch);
     let sent = heart.now();
     heart.sent(job, sent);
