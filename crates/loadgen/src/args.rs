@@ -53,16 +53,16 @@ pub(crate) struct QuickArguments {
     #[arg(long, value_name = "RATE", requires = "duration")]
     pub(crate) rate: Option<String>,
     /// Stop after this time, e.g. `30s`.
-    #[arg(short = 'd', long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME")]
     pub(crate) duration: Option<String>,
     /// A header of every request, e.g. `-H 'accept: text/html'`. May be repeated.
     #[arg(short = 'H', long = "header", value_name = "NAME: VALUE")]
     pub(crate) headers: Vec<String>,
-    /// The method.
-    #[arg(short, long, value_enum, default_value_t = Method::Get, ignore_case = true)]
-    pub(crate) method: Method,
+    /// The method. Default: GET, with a body POST.
+    #[arg(short, long, value_enum, ignore_case = true)]
+    pub(crate) method: Option<Method>,
     /// The body of every request.
-    #[arg(short = 'b', long, value_name = "TEXT")]
+    #[arg(short = 'd', long, value_name = "TEXT")]
     pub(crate) body: Option<String>,
     /// Worker threads. Default: one per 64 users or 20,000 requests/s, at most one per core.
     #[arg(short = 't', long, value_name = "N")]

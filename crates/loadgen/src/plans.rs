@@ -45,7 +45,8 @@ pub(crate) fn from_line(arguments: &QuickArguments) -> Result<Plan, Failure> {
     plan.generator.workers = arguments.workers;
     plan.users = Users { count: NonZeroU64::MIN, ..plan.users };
     let step = &mut plan.flows[0].steps[0];
-    step.method = method(arguments.method);
+    let default = if arguments.body.is_some() { Method::Post } else { Method::Get };
+    step.method = arguments.method.map_or(default, method);
     step.body = arguments.body.as_deref().map(Template::literal);
     step.headers = arguments.headers.iter().map(|text| header(text)).collect::<Result<_, _>>()?;
     let timeout = seconds("--timeout", &arguments.timeout)?;
@@ -108,4 +109,55 @@ fn method(method: args::Method) -> Method {
 
 fn usage(message: &str) -> Failure {
     Failure::new(USAGE, format!("error: {message}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::args::{Arguments, Command};
+    use clap::Parser;
+
+    fn plan(words: &str) -> Result<Plan, Failure> {
+        let words = ["loadgen", "quick", "http://127.0.0.1:8080/a?b=c"].into_iter().chain(words.split_whitespace());
+        match Arguments::try_parse_from(words).unwrap().command {
+            Command::Quick(quick) => from_line(&quick),
+            Command::Run(_) => unreachable!("the words say quick"),
+        }
+    }
+
+    #[test]
+    fn a_rate_makes_an_open_model_with_room_for_connections() {
+        let plan = plan("--rate 500/s --duration 30s").unwrap();
+        assert!(matches!(plan.phases[0].load, Load::Open { .. }));
+        assert_eq!(plan.phases[0].duration, Some(Duration::from_secs(30)));
+        assert_eq!(plan.target.unwrap().connections.get(), 1000);
+    }
+
+    #[test]
+    fn a_count_makes_a_closed_model_with_no_more_users_than_requests() {
+        let plan = plan("-c 64 -n 10").unwrap();
+        let Load::Closed { users, iterations, .. } = plan.phases[0].load else { panic!("{:?}", plan.phases) };
+        assert_eq!((users.get(), iterations.unwrap().get()), (10, 10));
+    }
+
+    #[test]
+    fn a_body_makes_a_post_unless_the_method_is_given() {
+        assert_eq!(plan("-n 1 -d hello").unwrap().flows[0].steps[0].method, Method::Post);
+        assert_eq!(plan("-n 1 -d hello -m put").unwrap().flows[0].steps[0].method, Method::Put);
+        assert_eq!(plan("-n 1").unwrap().flows[0].steps[0].method, Method::Get);
+    }
+
+    #[test]
+    fn the_recorded_plan_of_quick_can_be_read_again() {
+        let plan = plan("-c 2 -n 10 -H accept:text/html -d hello").unwrap();
+        assert_eq!(plimsoll_plan::parse_recorded(&plan.to_toml()).unwrap(), plan);
+    }
+
+    #[test]
+    fn nonsense_is_refused_with_an_example() {
+        for (words, example) in [("-n 1 -H nonsense", "-H 'name: value'"), ("--rate 0 --duration 1s", "500/s")] {
+            let error = format!("{:?}", plan(words).unwrap_err());
+            assert!(error.contains(example), "{error}");
+        }
+    }
 }
