@@ -3,7 +3,8 @@
 //! `p_q < T` says that fewer than 1 - q of all requests take T or longer. So those that did are counted, and the
 //! interval of their share is compared with 1 - q. Requests that timed out or never finished took longer than
 //! any limit. The histogram's bin that straddles T is counted both ways: for the share's upper end as slower, for its
-//! lower end as faster.
+//! lower end as faster. So are requests that the generator itself sent late: their wait is part of the response time,
+//! but it is not held against the service.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -62,6 +63,12 @@ fn reason(
     );
     if standing == Standing::Undecided {
         text += &format!("; {}", what_would_decide(place.seconds(), few, allowed));
+        if slower.late > 0 {
+            let late = words::count(slower.late);
+            text += &format!(
+                "; {late} requests were sent late by the generator itself and are not held against the service"
+            );
+        }
     }
     text + &words::low_confidence(few.effective, place.seconds())
 }
@@ -87,6 +94,8 @@ fn what_would_decide(seconds: f64, estimate: ShareEstimate, allowed: f64) -> Str
 struct Slower {
     surely: ShareEstimate,
     possibly: ShareEstimate,
+    /// Requests the generator itself sent late, left out of `surely`.
+    late: u64,
 }
 
 impl Slower {
@@ -110,6 +119,8 @@ struct Batch {
     histogram: Histogram,
     /// Requests that timed out or never finished.
     censored: u64,
+    /// Requests that the generator sent late although a connection was free. Their service time knows nothing of it.
+    late: u64,
 }
 
 impl Batch {
@@ -127,18 +138,26 @@ impl Batches {
             batch.histogram.merge(if service { &row.served.service } else { &row.served.response });
             batch.censored += row.ledger.censored();
         }
+        let judged = |at| place.window.is_some_and(|window| window.contains(at));
+        for row in run.facts.generator().filter(|row| !service && judged(row.at_ns)) {
+            batches[batching.index(row.at_ns)].late += row.sent_late;
+        }
         Self(batches)
     }
 
     fn slower_than(&self, limit_s: f64) -> Option<Slower> {
         let limit = Duration::try_from_secs_f64(limit_s).unwrap_or_default();
         let counted: Vec<(u64, u64)> = self.0.iter().map(|batch| batch.histogram.at_or_above(limit)).collect();
-        let estimate = |hits: &dyn Fn(&(u64, u64)) -> u64| {
+        let estimate = |hits: &dyn Fn(&(u64, u64), &Batch) -> u64| {
             let counts = counted.iter().zip(&self.0);
-            let counts = counts.map(|(n, batch)| Counts { hits: hits(n) + batch.censored, total: batch.total() });
+            let counts = counts.map(|(n, batch)| Counts { hits: hits(n, batch), total: batch.total() });
             estimate_share(&counts.collect::<Vec<_>>())
         };
-        Some(Slower { surely: estimate(&|n| n.0)?, possibly: estimate(&|n| n.1)? })
+        Some(Slower {
+            surely: estimate(&|n, batch| (n.0 + batch.censored).saturating_sub(batch.late))?,
+            possibly: estimate(&|n, batch| n.1 + batch.censored)?,
+            late: self.0.iter().map(|batch| batch.late).sum(),
+        })
     }
 
     /// The interval of the percentile itself, in seconds: every limit that these data could not decide, to the
@@ -225,6 +244,19 @@ mod tests {
         let result = Script::of(60, |_| Second::ok(95, 10).and(Outcome::TimedOut, 5)).criteria(P99).result();
         expect(&result, Judgement::Fail, &["at least", "300 of 6,000"]);
         assert!(result.at_least && result.interval.is_none(), "{result:?}");
+    }
+
+    #[test]
+    fn requests_the_generator_sent_late_are_not_held_against_the_service() {
+        let mut script =
+            Script::of(60, |i| Second::ok(100, 10).and_slow(if i % 10 == 0 { 50 } else { 0 })).criteria(P99);
+        expect(&script.result(), Judgement::Fail, &["300 of"]);
+        for row in script.generator.iter_mut().step_by(10) {
+            (row.sent_late, row.send_lag_max_ns) = (50, 40_000_000);
+        }
+        expect(&script.result(), Judgement::Inconclusive, &["300 requests were sent late by the generator itself"]);
+        script.criteria = r#"require = ["service.p99 < 500ms"]"#.to_owned();
+        expect(&script.result(), Judgement::Fail, &["300 of"]);
     }
 
     #[test]
