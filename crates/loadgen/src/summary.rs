@@ -50,7 +50,8 @@ fn block(title: &str, totals: &Totals) -> String {
         rate(totals.throughput()),
     );
     let outcomes = totals.ledger.outcomes().map(|(outcome, n)| format!("{} {}", outcome.name(), count(n)));
-    out.push_str(&outcomes.collect::<Vec<_>>().join(", "));
+    let outcomes = outcomes.collect::<Vec<_>>().join(", ");
+    out.push_str(if outcomes.is_empty() { "nothing" } else { &outcomes });
     out.push('\n');
     let statuses = totals.statuses.iter().map(|(status, n)| format!("{status}: {}", count(*n)));
     let statuses = statuses.collect::<Vec<_>>().join(", ");
