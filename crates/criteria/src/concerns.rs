@@ -88,7 +88,8 @@ fn sampling(run: &JudgedRun<'_>, source: Source) -> Vec<String> {
         gaps.entry(gap.reason.words()).or_insert((0, gap.at_ns.as_secs_f64())).0 += 1;
     }
     for (reason, (n, first)) in gaps {
-        concerns.push(format!("{name}: {n} samples are missing ({reason}), the first at {first:.1} s"));
+        let samples = if n == 1 { "sample is" } else { "samples are" };
+        concerns.push(format!("{name}: {n} {samples} missing ({reason}), the first at {first:.1} s"));
     }
     for mark in series.marks.iter().take(LISTED) {
         let what = families::mark_words(mark.kind);
@@ -179,6 +180,11 @@ fn log_errors(run: &JudgedRun<'_>) -> Vec<String> {
             *found.entry((key.log, key.event)).or_default() += n;
         }
     }
-    let say = |((log, event), n)| format!("log {log}: {} lines about {event}", words::count(n));
+    let say = |((log, event), n)| {
+        format!(
+            "log {log}: {} about {event}",
+            if n == 1 { "1 line".to_owned() } else { format!("{} lines", words::count(n)) }
+        )
+    };
     found.into_iter().map(say).collect()
 }

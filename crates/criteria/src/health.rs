@@ -59,6 +59,19 @@ enum Cause {
     LocalResource,
 }
 
+impl Cause {
+    /// In short; the whole story is the generator's own reason.
+    fn words(self) -> &'static str {
+        match self {
+            Self::NoTraffic => "there was no traffic",
+            Self::Incomplete => "the run did not reach its end",
+            Self::Contaminated => "loadgen itself was late",
+            Self::OfferedTooLittle => "less than the planned load was offered",
+            Self::LocalResource => "loadgen ran out of ports or file descriptors",
+        }
+    }
+}
+
 impl Health {
     pub(crate) fn examine(run: &JudgedRun<'_>, criteria: &[Criterion]) -> Self {
         let mut health =
@@ -110,7 +123,7 @@ impl Health {
         let blamed = self.troubles.iter().find(|trouble| distorts(trouble.cause, metric, &unfinished));
         if let (Standing::Missed, Some(trouble)) = (found.standing, blamed) {
             found.standing = Standing::Undecided;
-            found.reason = format!("{}; not called a miss, because {}", found.reason, trouble.words);
+            found.reason = format!("{}; not called a miss, because {}", found.reason, trouble.cause.words());
         }
         found
     }
@@ -487,7 +500,10 @@ mod tests {
             (verdict.judgement, verdict.criteria[0].judgement),
             (Judgement::Inconclusive, Judgement::Inconclusive)
         );
-        assert!(verdict.criteria[0].reason.contains("not called a miss, because contaminated"), "{verdict:#?}");
+        assert!(
+            verdict.criteria[0].reason.contains("not called a miss, because loadgen itself was late"),
+            "{verdict:#?}"
+        );
         // What a late generator cannot cause still counts.
         script.criteria = r#"require = ["error_rate < 1%"]"#.to_owned();
         script.seconds[40] = Second::ok(0, 0).and(Outcome::UnexpectedStatus, 1_000);

@@ -203,7 +203,7 @@ mod tests {
         let concerns = script.judge().concerns.join("\n");
         for expected in [
             "14.5 % of all arrivals failed (1,000), and no criterion looks at error_rate",
-            "redis: 1 samples are missing (no answer in time), the first at 7.5 s",
+            "redis: 1 sample is missing (no answer in time), the first at 7.5 s",
             "log limits had no lines",
             "log errors: 3 lines about oom",
         ] {
@@ -222,6 +222,17 @@ mod tests {
         let advice = script.judge().recommendations.join("\n");
         assert!(advice.contains("5,900 of 5,900 new keys have no time to live"), "{advice}");
         assert!(advice.contains("reaches its maxmemory of 16.0 MB in 51.0 s"), "{advice}");
+    }
+
+    #[test]
+    fn a_run_that_only_watched_is_judged_on_what_it_saw() {
+        let script = Script { traffic: false, ..leaking() };
+        let script = script.criteria("[criteria.memory]\nphase = \"*\"\nrequire = \"max(redis.used_memory) < 20MB\"");
+        let mut recorded = script.record();
+        recorded.plan.phases.clear();
+        let verdict = recorded.judge();
+        assert_eq!(verdict.judgement, Judgement::Pass, "{verdict:#?}");
+        assert_eq!((verdict.generator.reason.as_str(), verdict.criteria[0].samples), ("the plan makes no traffic", 60));
     }
 
     #[test]

@@ -30,7 +30,7 @@ pub(crate) struct Check {
     /// The run directory.
     #[arg(value_name = "DIR")]
     pub(crate) run: PathBuf,
-    /// Judge by the [criteria] of this file instead of the plan's.
+    /// Judge by the `[criteria]` of this file instead of the plan's.
     #[arg(long, value_name = "FILE")]
     pub(crate) criteria: Option<PathBuf>,
     /// A warning is a failure: exit 1.
@@ -47,7 +47,7 @@ pub(crate) struct Report {
     /// The run directory.
     #[arg(value_name = "DIR")]
     pub(crate) run: PathBuf,
-    /// Judge by the [criteria] of this file instead of the plan's.
+    /// Judge by the `[criteria]` of this file instead of the plan's.
     #[arg(long, value_name = "FILE")]
     pub(crate) criteria: Option<PathBuf>,
     /// Write the HTML page, to FILE or to report.html in the run directory.

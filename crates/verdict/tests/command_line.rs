@@ -1,5 +1,7 @@
 //! The command line of `verdict` on recorded runs: what it prints, what it writes, which exit code it leaves.
 
+#![expect(clippy::unwrap_used, reason = "what cannot be set up fails the test")]
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
