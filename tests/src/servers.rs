@@ -174,6 +174,15 @@ impl Service {
         &self.url
     }
 
+    /// Kills it, as a crash would.
+    ///
+    /// # Panics
+    /// When the system refuses.
+    pub fn kill(&mut self) {
+        self.child.kill().expect("the child is ours");
+        self.child.wait().expect("the child is ours");
+    }
+
     /// Where it writes its logs.
     #[must_use]
     pub fn log_dir(&self) -> PathBuf {
