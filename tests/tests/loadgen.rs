@@ -1,0 +1,332 @@
+//! `loadgen` from outside: it sends what it was told, counts all of it, and says clearly what it cannot do.
+#![expect(clippy::unwrap_used, reason = "a failed step of a test is a failed test")]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+use std::thread::{self, sleep};
+use std::time::Duration;
+
+use plimsoll_tests::{Finished, Redis, Service, Tool, free_port, plain_plan, rows_of};
+use serde_json::Value;
+use tempfile::TempDir;
+
+const ANYTHING: &str = r#"require = ["error_rate < 100%"]"#;
+
+#[test]
+fn quick_sends_exactly_as_many_requests_as_asked_for() {
+    let server = Recorder::start();
+    for (connections, requests) in [("4", "97"), ("8", "3")] {
+        let before = server.requests().len();
+        let run = quick(server.url()).args(["-c", connections, "-n", requests, "--format", "json"]).run();
+        run.expect(0, &[]);
+        let total = json(&run)["total"].clone();
+        let asked: u64 = requests.parse().unwrap();
+        assert_eq!(server.requests().len() - before, asked as usize, "what the server saw");
+        assert_eq!(total["scheduled"], asked);
+        assert_eq!(total["ended"], serde_json::json!({ "ok": asked }));
+        assert_eq!(total["statuses"], serde_json::json!({ "200": asked }));
+        assert_eq!(total["unfinished"], 0);
+        assert_eq!(total["body_bytes"], 2 * asked, "the recorder answers two bytes");
+    }
+}
+
+#[test]
+fn quick_at_a_rate_makes_rate_times_duration_arrivals_and_tells_its_progress_in_plain_lines() {
+    let redis = Redis::start();
+    let service = Service::start(&redis, &[]);
+    let run = quick(service.url()).args(["--rate", "100", "--duration", "2s", "--format", "json"]).run();
+    run.expect(0, &["offered", "achieved", "p99"]);
+    let total = json(&run)["total"].clone();
+    assert_eq!(total["scheduled"], 200);
+    assert_eq!(sum(&total["ended"]), 200);
+    let offered = total["offered_per_s"].as_f64().unwrap();
+    assert!((95.0..105.0).contains(&offered), "{offered}");
+    assert!(run.stderr.lines().any(|line| line.starts_with("load") && line.contains("offered")), "{}", run.stderr);
+    assert!(!run.stderr.contains(['\u{1b}', '\r']), "no terminal, no control characters: {:?}", run.stderr);
+}
+
+#[test]
+fn quiet_means_nothing_but_the_result() {
+    let server = Recorder::start();
+    let run = quick(server.url()).args(["-n", "10", "--quiet"]).run();
+    run.expect(0, &["10 arrivals", "200: 10"]);
+    assert_eq!(run.stderr, "");
+}
+
+#[test]
+fn a_port_where_nobody_listens_is_named_with_the_cause() {
+    let address = format!("127.0.0.1:{}", free_port());
+    let run = quick(&format!("http://{address}/")).args(["-n", "10"]).run();
+    run.expect(4, &[&address, "refused"]);
+}
+
+#[test]
+fn a_url_that_cannot_be_loaded_is_refused_with_a_right_one() {
+    let check = |url: &str, words: &[&str]| quick(url).args(["-n", "1"]).run().expect(2, words);
+    check("127.0.0.1:8080/", &["127.0.0.1:8080/", "http://"]);
+    check("localhost:8080", &["localhost:8080", "http://"]);
+    check("https://127.0.0.1/", &["https://127.0.0.1/", "http://"]);
+    check("http://", &["http://127.0.0.1"]);
+}
+
+#[test]
+fn options_that_contradict_each_other_are_named() {
+    let check = |options: &[&str], words: &[&str]| quick("http://127.0.0.1:9/").args(options).run().expect(2, words);
+    check(&["-n", "1", "--rate", "5", "-d", "1s"], &["--requests", "--rate"]);
+    check(&["--rate", "5"], &["--duration"]);
+    check(&[], &["--requests", "--duration"]);
+    check(&["-c", "0", "-n", "1"], &["--connections"]);
+    check(&["--rate", "5MB", "-d", "1s"], &["--rate 5MB", "500/s"]);
+    check(&["-d", "3"], &["--duration 3", "30s"]);
+    check(&["-n", "1", "-H", "no header"], &["no header", "name: value"]);
+}
+
+#[test]
+fn values_of_the_plan_are_replaced_from_the_command_line() {
+    let redis = Redis::start();
+    let service = Service::start(&redis, &[]);
+    let work = Work::new(&plain_plan("duration = \"60s\"\nrate = \"1/s\"", ANYTHING, ""));
+    let set = ["--set", "phases.steady.duration=1s", "--set", "phases.steady.rate=30/s"];
+    work.run_tool("run", service.url()).args(set).run().expect(0, &["30 arrivals"]);
+    let stored = fs::read_to_string(work.path("run/plan.toml")).unwrap();
+    assert!(stored.contains("30/s") && !stored.contains("60s"), "the plan as it was run is stored:\n{stored}");
+    let refused = |set: &str, words: &[&str]| {
+        work.run_tool("other", service.url()).args(["--set", set]).run().expect(2, words);
+    };
+    refused("phases.steady.rat=30/s", &["rat"]);
+    refused("phases.stedy.rate=30/s", &["stedy"]);
+    refused("nonsense", &["nonsense", "="]);
+}
+
+#[test]
+fn the_same_plan_and_seed_make_the_same_arrivals_to_the_nanosecond() {
+    let redis = Redis::start();
+    let service = Service::start(&redis, &[]);
+    let phase = "duration = \"1s\"\nrate = \"80/s\"\narrivals = \"poisson\"";
+    let work = Work::new(&plain_plan(phase, ANYTHING, "[users]\ncount = 7\n[generator]\nrequests = \"all\""));
+    let arrivals = |dir: &str, seed: &str| {
+        work.run_tool(dir, service.url()).args(["--set", &format!("seed={seed}")]).run().expect(0, &[]);
+        work.arrivals(dir)
+    };
+    let first = arrivals("first", "5");
+    assert!((40..130).contains(&first.len()), "about 80 arrivals, not {}", first.len());
+    assert_eq!(first, arrivals("second", "5"));
+    assert_ne!(first, arrivals("third", "6"));
+}
+
+#[test]
+fn closed_users_start_one_after_another_and_think_between_requests() {
+    let redis = Redis::start();
+    let service = Service::start(&redis, &[]);
+    let phase = "duration = \"3s\"\nusers = 4\nspawn_rate = \"4/s\"\nthink = \"500ms\"";
+    let work = Work::new(&plain_plan(phase, ANYTHING, "[users]\ncount = 4\n[generator]\nrequests = \"all\""));
+    work.run_tool("run", service.url()).run().expect(0, &[]);
+    let arrivals = work.arrivals("run");
+    assert!((16..=24).contains(&arrivals.len()), "four users, six requests in 3 s at most: {}", arrivals.len());
+    let mut by_user: BTreeMap<u64, Vec<f64>> = BTreeMap::new();
+    for (at, user) in arrivals {
+        by_user.entry(user).or_default().push(at as f64 / 1e9);
+    }
+    let mut starts: Vec<f64> = by_user.values().map(|times| times[0]).collect();
+    starts.sort_by(f64::total_cmp);
+    assert_eq!(starts.len(), 4);
+    for (n, start) in starts.iter().enumerate() {
+        assert!((start - n as f64 * 0.25).abs() < 0.15, "user {n} of four per second starts at {start} s");
+    }
+    for pair in by_user.values().flat_map(|times| times.windows(2)) {
+        assert!((0.499..0.8).contains(&(pair[1] - pair[0])), "a pause of 500 ms: {pair:?}");
+    }
+}
+
+#[test]
+fn errors_of_the_service_are_counted_by_status_and_fail_the_verdict() {
+    let redis = Redis::start();
+    let service = Service::start(&redis, &["errors=20%"]);
+    let criteria = r#"require = ["error_rate < 5%"]"#;
+    let work = Work::new(&plain_plan("duration = \"4s\"\nrate = \"150/s\"", criteria, ""));
+    let run = work.run_tool("run", service.url()).args(["--format", "json"]).run();
+    run.expect(0, &[]);
+    let total = json(&run)["total"].clone();
+    assert_eq!(total["scheduled"], 600);
+    let failed = total["ended"]["unexpected_status"].as_u64().unwrap();
+    assert!((70..170).contains(&failed), "a fifth of 600: {failed}");
+    assert_eq!(total["statuses"], serde_json::json!({ "200": 600 - failed, "500": failed }));
+    work.tool("verdict").args(["check", "run"]).run().expect(1, &["FAIL", "error_rate < 5%"]);
+}
+
+#[test]
+fn a_server_that_dies_in_the_middle_is_counted_and_the_run_goes_on_to_its_end() {
+    let redis = Redis::start();
+    let mut service = Service::start(&redis, &["latency=30ms"]);
+    let work = Work::new(&plain_plan("duration = \"4s\"\nrate = \"100/s\"", ANYTHING, ""));
+    let run = work.run_tool("run", service.url()).args(["--format", "json"]).start();
+    sleep(Duration::from_secs(2));
+    service.kill();
+    let run = Finished::wait(run);
+    run.expect(0, &[]);
+    let total = json(&run)["total"].clone();
+    assert_eq!((sum(&total["ended"]), &total["scheduled"]), (400, &400.into()), "{total}");
+    let ended = |outcome: &str| total["ended"][outcome].as_u64().unwrap_or(0);
+    assert!(ended("ok") > 100, "{total}");
+    assert!(ended("refused") > 100, "{total}");
+    assert!(ended("closed") + ended("reset") >= 1, "about three requests were on their way: {total}");
+    assert_eq!(ended("ok") + ended("refused") + ended("closed") + ended("reset"), 400, "{total}");
+    assert_eq!(work.rows("run").last().unwrap()["end"]["reason"], "completed");
+}
+
+#[test]
+fn headers_from_the_environment_and_each_users_identity_reach_the_wire() {
+    let server = Recorder::start();
+    let plan = plain_plan("duration = \"1s\"\nrate = \"30/s\"", ANYTHING, "[users]\ncount = 3\nid = \"tenant-{n}\"")
+        .replace("[[phases]]", "headers = { \"X-API-Key\" = \"${API_KEY}\" }\n\n[[phases]]")
+        .replace("get = \"/\"", "post = \"/of/{user.id}\"\njson = { user_id = \"{user.id}\" }");
+    let work = Work::new(&plan);
+    work.run_tool("run", server.url()).env("API_KEY", "from-the-environment").run().expect(0, &[]);
+    let requests = server.requests();
+    assert_eq!(requests.len(), 30);
+    let mut seen = BTreeSet::new();
+    for request in &requests {
+        assert_eq!(request.header("x-api-key"), Some("from-the-environment"), "{request:?}");
+        assert_eq!(request.header("content-type"), Some("application/json"), "{request:?}");
+        let user = request.line.strip_prefix("POST /of/").and_then(|rest| rest.strip_suffix(" HTTP/1.1")).unwrap();
+        let body: Value = serde_json::from_str(&request.body).unwrap();
+        assert_eq!(body, serde_json::json!({ "user_id": user }), "path and body are of one user");
+        seen.insert(user);
+    }
+    assert_eq!(seen.into_iter().collect::<Vec<_>>(), ["tenant-1", "tenant-2", "tenant-3"]);
+    let missing = work.run_tool("other", server.url()).run();
+    missing.expect(2, &["API_KEY", "plan.toml"]);
+}
+
+/// A directory with a plan.
+struct Work {
+    dir: TempDir,
+}
+
+impl Work {
+    fn new(plan: &str) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("plan.toml"), plan).unwrap();
+        Self { dir }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    fn tool(&self, name: &str) -> Tool {
+        Tool::new(name).current_dir(self.dir.path())
+    }
+
+    fn run_tool(&self, run_dir: &str, target: &str) -> Tool {
+        self.tool("loadgen").args(["run", "plan.toml", "--run-dir", run_dir]).env("TARGET_URL", target)
+    }
+
+    fn rows(&self, run_dir: &str) -> Vec<Value> {
+        rows_of(&self.path(run_dir).join("traffic.jsonl"))
+    }
+
+    /// Intended times since the run's own start, with the users, in order.
+    fn arrivals(&self, run_dir: &str) -> Vec<(i64, u64)> {
+        let start = self.rows(run_dir)[0]["header"]["body"]["start_ns"].as_i64().unwrap();
+        let file = fs::File::open(self.path(run_dir).join("requests.csv.zst")).unwrap();
+        let mut text = String::new();
+        zstd::Decoder::new(file).unwrap().read_to_string(&mut text).unwrap();
+        let mut lines = text.lines().map(|line| line.split(',').collect::<Vec<_>>());
+        let names = lines.next().unwrap();
+        let column = |name: &str| names.iter().position(|other| *other == name).unwrap();
+        let (intended, user) = (column("intended_ns"), column("user"));
+        let row = |row: Vec<&str>| (row[intended].parse::<i64>().unwrap() - start, row[user].parse().unwrap());
+        let mut arrivals: Vec<(i64, u64)> = lines.map(row).collect();
+        arrivals.sort_unstable();
+        arrivals
+    }
+}
+
+/// A server that answers everything with 200 and remembers what it was asked.
+struct Recorder {
+    url: String,
+    requests: Arc<Mutex<Vec<Request>>>,
+}
+
+/// A request as it came over the wire.
+#[derive(Clone, Debug)]
+struct Request {
+    line: String,
+    headers: BTreeMap<String, String>,
+    body: String,
+}
+
+impl Recorder {
+    fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let requests = Arc::new(Mutex::new(Vec::new()));
+        let all = Arc::clone(&requests);
+        // Threads end with their connections; the listener's ends with the test's process.
+        thread::spawn(move || {
+            for stream in listener.incoming() {
+                let (stream, requests) = (stream.unwrap(), Arc::clone(&all));
+                thread::spawn(move || serve(stream, &requests));
+            }
+        });
+        Self { url, requests }
+    }
+
+    fn url(&self) -> &str {
+        &self.url
+    }
+
+    fn requests(&self) -> Vec<Request> {
+        self.requests.lock().unwrap().clone()
+    }
+}
+
+impl Request {
+    fn read(from: &mut BufReader<TcpStream>) -> Option<Self> {
+        let line = read_line(from)?;
+        let mut headers = BTreeMap::new();
+        while let Some((name, value)) = read_line(from)?.split_once(':') {
+            headers.insert(name.to_ascii_lowercase(), value.trim().to_owned());
+        }
+        let length = headers.get("content-length").map_or(0, |length| length.parse().unwrap());
+        let mut body = vec![0; length];
+        from.read_exact(&mut body).ok()?;
+        Some(Self { line, headers, body: String::from_utf8(body).unwrap() })
+    }
+
+    fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).map(String::as_str)
+    }
+}
+
+fn serve(mut stream: TcpStream, requests: &Mutex<Vec<Request>>) {
+    let mut reader = BufReader::new(stream.try_clone().unwrap());
+    while let Some(request) = Request::read(&mut reader) {
+        requests.lock().unwrap().push(request);
+        if stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok").is_err() {
+            return;
+        }
+    }
+}
+
+fn read_line(from: &mut BufReader<TcpStream>) -> Option<String> {
+    let mut line = String::new();
+    (from.read_line(&mut line).ok()? > 0).then(|| line.trim_end().to_owned())
+}
+
+fn quick(url: &str) -> Tool {
+    Tool::new("loadgen").args(["quick", url])
+}
+
+fn json(run: &Finished) -> Value {
+    serde_json::from_str(&run.stdout).unwrap_or_else(|error| panic!("{error}: {}", run.stdout))
+}
+
+fn sum(counts: &Value) -> u64 {
+    counts.as_object().unwrap().values().filter_map(Value::as_u64).sum()
+}
