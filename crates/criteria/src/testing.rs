@@ -17,6 +17,8 @@ use plimsoll_record::traffic::{GeneratorInterval, Interval, PhaseFact, TrafficFa
 use plimsoll_record::verdict::{CriterionResult, Judgement, Verdict};
 use tempfile::TempDir;
 
+/// What requests that timed out were waited for.
+const TIMEOUT_NS: u64 = 30_000_000_000;
 pub(crate) const SECOND: u64 = 1_000_000_000;
 
 pub(crate) fn at(seconds: f64) -> Offset {
@@ -220,12 +222,16 @@ fn interval(i: u64, second: &Second) -> Interval {
         pending: 0,
         served: plimsoll_record::latency::Latency::default(),
         limited: plimsoll_record::latency::Latency::default(),
+        censored: plimsoll_record::latency::Latency::default(),
         statuses: BTreeMap::new(),
         body_bytes: 0,
         worst: None,
     };
     for ms in &second.ok_ms {
         interval.served.record(ms * 1_000_000, ms * 1_000_000);
+    }
+    for _ in 0..interval.ledger.count(Outcome::TimedOut) {
+        interval.censored.record(TIMEOUT_NS, TIMEOUT_NS);
     }
     interval
 }

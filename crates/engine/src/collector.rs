@@ -261,6 +261,9 @@ impl Collector {
             *pending = (*pending + cell.ledger.scheduled()).saturating_sub(cell.ledger.finished());
             totals.ledger.merge(&cell.ledger);
             totals.served.merge(&cell.served);
+            if let Some(censored) = &cell.censored {
+                totals.censored.merge(censored);
+            }
             let interval = Interval {
                 at_ns,
                 len_ns,
@@ -270,6 +273,7 @@ impl Collector {
                 pending: *pending,
                 served: cell.served,
                 limited: cell.limited.map(|limited| *limited).unwrap_or_default(),
+                censored: cell.censored.map(|censored| *censored).unwrap_or_default(),
                 statuses: cell.statuses.into_iter().collect(),
                 body_bytes: cell.body_bytes,
                 worst: cell.worst,

@@ -70,6 +70,7 @@ pub(crate) struct Cell {
     pub(crate) ledger: Ledger,
     pub(crate) served: Latency,
     pub(crate) limited: Option<Box<Latency>>,
+    pub(crate) censored: Option<Box<Latency>>,
     pub(crate) statuses: Vec<(u16, u64)>,
     pub(crate) body_bytes: u64,
     pub(crate) worst: Option<Exemplar>,
@@ -94,11 +95,14 @@ pub(crate) struct Ended {
 impl Cell {
     fn end(&mut self, ended: &Ended, start: Offset) {
         self.ledger.finish(ended.outcome);
+        let response_ns = ended.done.saturating_sub(ended.intended).max(0).cast_unsigned();
+        let service_ns = ended.done.saturating_sub(ended.sent).max(0).cast_unsigned();
+        if ended.outcome.is_censored() {
+            self.censored.get_or_insert_default().record(response_ns, service_ns);
+        }
         if !ended.outcome.is_answered() {
             return;
         }
-        let response_ns = ended.done.saturating_sub(ended.intended).max(0).cast_unsigned();
-        let service_ns = ended.done.saturating_sub(ended.sent).max(0).cast_unsigned();
         let latency = match ended.outcome {
             Outcome::Limited => self.limited.get_or_insert_default(),
             _ => &mut self.served,
@@ -122,6 +126,9 @@ impl Cell {
         self.served.merge(&other.served);
         if let Some(limited) = &other.limited {
             self.limited.get_or_insert_default().merge(limited);
+        }
+        if let Some(censored) = &other.censored {
+            self.censored.get_or_insert_default().merge(censored);
         }
         for (status, n) in &other.statuses {
             match self.statuses.iter_mut().find(|(mine, _)| mine == status) {

@@ -208,9 +208,12 @@ impl RunDir {
         let path = self.path.join(name);
         let temporary = self.path.join(format!(".{name}.{}", std::process::id()));
         let unwritable = |source| RunError::Unwritable { path: path.clone(), source };
-        fs::write(&temporary, content).map_err(unwritable)?;
-        fs::rename(&temporary, &path).map_err(unwritable)?;
-        Ok(path)
+        let written = fs::write(&temporary, content).and_then(|()| fs::rename(&temporary, &path));
+        if written.is_err() {
+            // What could not be put in place must not be left lying about; that it may be absent is fine.
+            drop(fs::remove_file(&temporary));
+        }
+        written.map(|()| path.clone()).map_err(unwritable)
     }
 }
 
@@ -325,6 +328,9 @@ mod tests {
         let run = RunDir::create_or_join(dir.path(), "quick", "test").unwrap();
         run.store_plan("").unwrap();
         run.write_derived(VERDICT_FILE, "{}").unwrap();
+        fs::create_dir(dir.path().join(HTML_FILE)).unwrap();
+        assert!(run.write_derived(HTML_FILE, "").is_err(), "a directory stands in its place");
+        fs::remove_dir(dir.path().join(HTML_FILE)).unwrap();
         let mut names: Vec<_> = fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
         names.sort();
         assert_eq!(names, ["plan.toml", "run.json", "verdict.json"]);

@@ -67,7 +67,7 @@ pub enum TrafficFact {
     PhaseEnded {
         /// The phase's index in the header.
         phase: u32,
-        /// When its last arrival was scheduled or abandoned.
+        /// When its last iteration ended or was abandoned.
         at_ns: Offset,
     },
     /// Something the generator has to say about its own run.
@@ -99,6 +99,9 @@ pub struct Interval {
     /// Response and service time of rate-limited answers, kept apart: a fast refusal must not hide a slow service.
     #[serde(default, skip_serializing_if = "Latency::is_empty")]
     pub limited: Latency,
+    /// How long requests were waited for that timed out or never finished: lower bounds of their latency.
+    #[serde(default, skip_serializing_if = "Latency::is_empty")]
+    pub censored: Latency,
     /// Answers by status code.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub statuses: BTreeMap<u16, u64>,
@@ -292,6 +295,7 @@ mod tests {
             pending,
             served: Latency::default(),
             limited: Latency::default(),
+            censored: Latency::default(),
             statuses: BTreeMap::new(),
             body_bytes: 0,
             worst: None,

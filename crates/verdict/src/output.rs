@@ -19,10 +19,16 @@ pub(crate) fn json(verdict: &Verdict) -> String {
     text
 }
 
+/// The columns of the terminal; COLUMNS where it is set; else what suits a page.
+fn width() -> usize {
+    let stated = std::env::var_os("COLUMNS").and_then(|columns| columns.to_str()?.parse().ok());
+    let terminal = || rustix::termios::tcgetwinsize(std::io::stdout()).ok().map(|size| usize::from(size.ws_col));
+    stated.or_else(terminal).filter(|columns| *columns > 0).unwrap_or(USUAL_WIDTH)
+}
+
 /// How to write to stdout. Colours are always in the text; the stream takes them out for files, pipes and NO_COLOR.
 pub(crate) fn style() -> TerminalStyle {
-    let columns = std::env::var_os("COLUMNS").and_then(|columns| columns.to_str()?.parse().ok());
-    TerminalStyle { width: columns.unwrap_or(USUAL_WIDTH), color: true }
+    TerminalStyle { width: width(), color: true }
 }
 
 /// Prints a result.

@@ -84,6 +84,7 @@ fn ten_requests(second: i64) -> Interval {
         pending: 0,
         served,
         limited: Latency::default(),
+        censored: Latency::default(),
         statuses: BTreeMap::from([(200, 10)]),
         body_bytes: 0,
         worst: None,

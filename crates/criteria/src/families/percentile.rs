@@ -1,8 +1,8 @@
 //! `p99 < 500ms`: is the percentile on the right side of the limit?
 //!
 //! `p_q < T` says that fewer than 1 - q of all requests take T or longer. So those that did are counted, and the
-//! interval of their share is compared with 1 - q. Requests that timed out or never finished took longer than
-//! any limit. The histogram's bin that straddles T is counted both ways: for the share's upper end as slower, for its
+//! interval of their share is compared with 1 - q. Requests that timed out or never finished took at least as long as
+//! they were waited for: for the share's upper end they are slow, for its lower end only if the wait says so. The histogram's bin that straddles T is counted both ways: for the share's upper end as slower, for its
 //! lower end as faster. So are requests that the generator itself sent late: their wait is part of the response time,
 //! but it is not held against the service.
 
@@ -119,6 +119,8 @@ struct Batch {
     histogram: Histogram,
     /// Requests that timed out or never finished.
     censored: u64,
+    /// How long they were waited for.
+    waits: Histogram,
     /// Requests that the generator sent late although a connection was free. Their service time knows nothing of it.
     late: u64,
 }
@@ -126,6 +128,12 @@ struct Batch {
 impl Batch {
     fn total(&self) -> u64 {
         self.histogram.count() + self.censored
+    }
+
+    /// Requests that took at least `limit`: (surely, possibly).
+    fn slow(&self, limit: Duration) -> (u64, u64) {
+        let (surely, possibly) = self.histogram.at_or_above(limit);
+        (surely + self.waits.at_or_above(limit).0, possibly + self.censored)
     }
 }
 
@@ -137,6 +145,7 @@ impl Batches {
             let batch = &mut batches[batching.index(row.at_ns)];
             batch.histogram.merge(if service { &row.served.service } else { &row.served.response });
             batch.censored += row.ledger.censored();
+            batch.waits.merge(if service { &row.censored.service } else { &row.censored.response });
         }
         let judged = |at| place.window.is_some_and(|window| window.contains(at));
         for row in run.facts.generator().filter(|row| !service && judged(row.at_ns)) {
@@ -147,15 +156,15 @@ impl Batches {
 
     fn slower_than(&self, limit_s: f64) -> Option<Slower> {
         let limit = Duration::try_from_secs_f64(limit_s).unwrap_or_default();
-        let counted: Vec<(u64, u64)> = self.0.iter().map(|batch| batch.histogram.at_or_above(limit)).collect();
+        let counted: Vec<(u64, u64)> = self.0.iter().map(|batch| batch.slow(limit)).collect();
         let estimate = |hits: &dyn Fn(&(u64, u64), &Batch) -> u64| {
             let counts = counted.iter().zip(&self.0);
             let counts = counts.map(|(n, batch)| Counts { hits: hits(n, batch), total: batch.total() });
             estimate_share(&counts.collect::<Vec<_>>())
         };
         Some(Slower {
-            surely: estimate(&|n, batch| (n.0 + batch.censored).saturating_sub(batch.late))?,
-            possibly: estimate(&|n, batch| n.1 + batch.censored)?,
+            surely: estimate(&|n, batch| n.0.saturating_sub(batch.late))?,
+            possibly: estimate(&|n, _| n.1)?,
             late: self.0.iter().map(|batch| batch.late).sum(),
         })
     }

@@ -136,6 +136,7 @@ mod tests {
             pending: 0,
             served,
             limited: Latency::default(),
+            censored: Latency::default(),
             statuses: BTreeMap::new(),
             body_bytes: 0,
             worst: None,

@@ -16,6 +16,8 @@ pub struct Totals {
     pub served: Latency,
     /// Latency of rate-limited answers.
     pub limited: Latency,
+    /// How long requests were waited for that timed out or never finished.
+    pub censored: Latency,
     /// Answers by status code.
     pub statuses: BTreeMap<u16, u64>,
     /// Body bytes received.
@@ -38,6 +40,7 @@ impl Totals {
         self.ledger.merge(&interval.ledger);
         self.served.merge(&interval.served);
         self.limited.merge(&interval.limited);
+        self.censored.merge(&interval.censored);
         self.body_bytes += interval.body_bytes;
         for (status, n) in &interval.statuses {
             *self.statuses.entry(*status).or_insert(0) += n;
@@ -48,13 +51,13 @@ impl Totals {
     /// every answer. `None` when there is neither.
     #[must_use]
     pub fn response(&self, q: f64) -> Option<Percentile> {
-        self.quantile(&self.served.response, q)
+        self.quantile(&self.served.response, &self.censored.response, q)
     }
 
     /// Service-time quantile of served requests, with the same treatment of timeouts.
     #[must_use]
     pub fn service(&self, q: f64) -> Option<Percentile> {
-        self.quantile(&self.served.service, q)
+        self.quantile(&self.served.service, &self.censored.service, q)
     }
 
     /// Failures / finished arrivals: everything but ok and limited counts as a failure. `None` when nothing finished.
@@ -81,19 +84,29 @@ impl Totals {
         (self.seconds > 0.0).then(|| self.ledger.scheduled() as f64 / self.seconds)
     }
 
-    fn quantile(&self, histogram: &Histogram, q: f64) -> Option<Percentile> {
-        let censored = self.ledger.censored();
-        let total = histogram.count() + censored;
+    fn quantile(&self, answers: &Histogram, waits: &Histogram, q: f64) -> Option<Percentile> {
+        let total = answers.count() + self.ledger.censored();
         if total == 0 {
             return None;
         }
         let rank = (q * total as f64).ceil().max(1.0);
-        if rank > histogram.count() as f64 {
-            return Some(Percentile { nanos: histogram.max().unwrap_or(0), at_least: true });
+        let at_least = rank > answers.count() as f64;
+        if !at_least {
+            return ranked(answers, rank).map(|nanos| Percentile { nanos, at_least });
         }
-        let within = (rank / histogram.count() as f64).min(1.0);
-        histogram.quantile(within).map(|nanos| Percentile { nanos, at_least: false })
+        // Each of them took at least as long as it was waited for, so their order statistic is a lower bound. Those
+        // that were never sent are not among the waits, and come first.
+        let mut observed = answers.clone();
+        observed.merge(waits);
+        let known_rank = rank - (total - observed.count().min(total)) as f64;
+        let nanos = if known_rank < 1.0 { 0 } else { ranked(&observed, known_rank).unwrap_or(0) };
+        Some(Percentile { nanos, at_least })
     }
+}
+
+/// The value of this rank, from 1.
+fn ranked(histogram: &Histogram, rank: f64) -> Option<u64> {
+    histogram.quantile((rank / histogram.count() as f64).min(1.0))
 }
 
 fn share(part: u64, whole: u64) -> Option<f64> {
@@ -131,6 +144,17 @@ mod tests {
         assert!(!p50.at_least && (p50.nanos as f64 / 5e6 - 1.0).abs() < 0.01, "{p50:?}");
         let p99 = nine_answers_and_a_timeout.response(0.99).unwrap();
         assert!(p99.at_least && p99.nanos >= 9_000_000, "{p99:?}");
+    }
+
+    #[test]
+    fn the_bound_is_how_long_requests_were_waited_for() {
+        let mut totals = totals(&[1, 2, 3, 4, 5], 5);
+        for _ in 0..5 {
+            totals.censored.record(30_000_000_000, 29_000_000_000);
+        }
+        let (response, service) = (totals.response(0.9).unwrap(), totals.service(0.9).unwrap());
+        assert!(response.at_least && (response.nanos as f64 / 30e9 - 1.0).abs() < 0.01, "{response:?}");
+        assert!(service.at_least && (service.nanos as f64 / 29e9 - 1.0).abs() < 0.01, "{service:?}");
     }
 
     #[test]
