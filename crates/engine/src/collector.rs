@@ -261,6 +261,9 @@ impl Collector {
             *pending = (*pending + cell.ledger.scheduled()).saturating_sub(cell.ledger.finished());
             totals.ledger.merge(&cell.ledger);
             totals.served.merge(&cell.served);
+            if let Some(limited) = &cell.limited {
+                totals.limited.merge(limited);
+            }
             if let Some(censored) = &cell.censored {
                 totals.censored.merge(censored);
             }

@@ -8,6 +8,8 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressStyle};
 use plimsoll_engine::Event;
 use plimsoll_engine::event::{PhaseSpan, Progress};
+use plimsoll_record::ledger::Class;
+use plimsoll_record::summary::Totals;
 use plimsoll_record::units::{Unit, show_count, show_duration};
 
 /// Seconds between plain lines.
@@ -68,15 +70,14 @@ impl Display {
 fn line(phases: &[PhaseSpan], progress: &Progress) -> String {
     let totals = &progress.totals;
     let rate = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), |value| Unit::PerSecond.show(value));
-    let quantile = |q| totals.response(q).map_or_else(|| "-".to_owned(), |p| nanos(p.nanos));
     let mut line = format!(
-        "{} {:>8}  offered {} achieved {}  p50 {} p99 {}  errors {}  open {}",
+        "{} {}  offered {} achieved {}{}  {}  errors {}  open {}",
         phase_name(phases, progress.elapsed_ns),
-        nanos(progress.elapsed_ns.max(0).cast_unsigned()),
+        clock(progress.elapsed_ns.max(0).cast_unsigned()),
         rate(totals.offered()),
         rate(totals.throughput()),
-        quantile(0.5),
-        quantile(0.99),
+        limited(totals),
+        latency(totals),
         show_count(progress.failures as f64),
         show_count(progress.pending as f64),
     );
@@ -84,13 +85,34 @@ fn line(phases: &[PhaseSpan], progress: &Progress) -> String {
         line.push_str(&format!("  generator late {}", show_count(progress.sent_late as f64)));
     }
     if let Some(left) = time_left(phases, progress) {
-        line.push_str(&format!("  {} left", nanos(left)));
+        line.push_str(&format!("  {} left", clock(left)));
     }
     line
 }
 
-fn nanos(nanos: u64) -> String {
-    show_duration(Duration::from_nanos(nanos))
+fn limited(totals: &Totals) -> String {
+    let count = totals.ledger.class(Class::Limited);
+    if count == 0 { String::new() } else { format!(" ({} limited)", show_count(count as f64)) }
+}
+
+/// Of served answers; where there are none, of the refusals, and said to be.
+fn latency(totals: &Totals) -> String {
+    let shown = |what: &str, p50: u64, p99: u64| {
+        let nanos = |nanos| show_duration(Duration::from_nanos(nanos));
+        format!("{what}p50 {} p99 {}", nanos(p50), nanos(p99))
+    };
+    let refusals = &totals.limited.response;
+    match (totals.response(0.5), totals.response(0.99), refusals.quantile(0.5), refusals.quantile(0.99)) {
+        (Some(p50), Some(p99), ..) => shown("", p50.nanos, p99.nanos),
+        (.., Some(p50), Some(p99)) => shown("limited ", p50, p99),
+        _ => "no answers".to_owned(),
+    }
+}
+
+/// Minutes and seconds: `1:05`.
+fn clock(nanos: u64) -> String {
+    let seconds = nanos.div_ceil(1_000_000_000);
+    format!("{}:{:02}", seconds / 60, seconds % 60)
 }
 
 fn phase_name(phases: &[PhaseSpan], elapsed_ns: i64) -> &str {
@@ -116,6 +138,19 @@ mod tests {
 
     fn phase(name: &str, start_ns: i64, end_ns: Option<i64>) -> PhaseSpan {
         PhaseSpan { name: name.to_owned(), start_ns, end_ns, planned_arrivals: None }
+    }
+
+    #[test]
+    fn a_clock_counts_minutes_and_seconds() {
+        assert_eq!((clock(5_000_000_000).as_str(), clock(125_300_000_000).as_str()), ("0:05", "2:06"));
+    }
+
+    #[test]
+    fn where_all_is_refused_the_refusals_latency_is_shown_as_such() {
+        let mut totals = Totals::default();
+        assert_eq!(latency(&totals), "no answers");
+        totals.limited.record(2_000_000, 1_000_000);
+        assert!(latency(&totals).starts_with("limited p50 2.00 ms"), "{}", latency(&totals));
     }
 
     #[test]
