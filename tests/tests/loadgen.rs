@@ -76,12 +76,12 @@ fn a_url_that_cannot_be_loaded_is_refused_with_a_right_one() {
 #[test]
 fn options_that_contradict_each_other_are_named() {
     let check = |options: &[&str], words: &[&str]| quick("http://127.0.0.1:9/").args(options).run().expect(2, words);
-    check(&["-n", "1", "--rate", "5", "-d", "1s"], &["--requests", "--rate"]);
+    check(&["-n", "1", "--rate", "5", "--duration", "1s"], &["--requests", "--rate"]);
     check(&["--rate", "5"], &["--duration"]);
     check(&[], &["--requests", "--duration"]);
     check(&["-c", "0", "-n", "1"], &["--connections"]);
-    check(&["--rate", "5MB", "-d", "1s"], &["--rate 5MB", "500/s"]);
-    check(&["-d", "3"], &["--duration 3", "30s"]);
+    check(&["--rate", "5MB", "--duration", "1s"], &["--rate 5MB", "500/s"]);
+    check(&["--duration", "3"], &["--duration 3", "30s"]);
     check(&["-n", "1", "-H", "no header"], &["no header", "name: value"]);
 }
 
