@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::{self, sleep};
 use std::time::Duration;
 
-use plimsoll_tests::{Finished, Redis, Service, Tool, free_port, plain_plan, rows_of};
+use plimsoll_tests::{Finished, Redis, Service, Tool, binary, free_port, plain_plan, rows_of};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -329,4 +329,30 @@ fn json(run: &Finished) -> Value {
 
 fn sum(counts: &Value) -> u64 {
     counts.as_object().unwrap().values().filter_map(Value::as_u64).sum()
+}
+
+#[test]
+fn a_summary_nobody_reads_is_no_failure_and_one_that_cannot_be_written_is() {
+    let redis = Redis::start();
+    let service = Service::start(&redis, &[]);
+    let shell = |script: &str| Tool::of("sh").args(["-c", script]).arg(binary("loadgen")).arg(service.url()).run();
+    shell("\"$0\" quick \"$1\" -n 10 --quiet | true").expect(0, &[]);
+    let full = shell("\"$0\" quick \"$1\" -n 10 --quiet > /dev/full");
+    full.expect(4, &["cannot write to standard output"]);
+    assert!(!full.stderr.contains("panicked"), "{}", full.stderr);
+}
+
+#[test]
+fn secrets_of_the_command_line_reach_no_file_and_no_message() {
+    let redis = Redis::start();
+    let service = Service::start(&redis, &[]);
+    let dir = tempfile::tempdir().unwrap();
+    let quick = |url: &str| Tool::new("loadgen").args(["quick", url, "-n", "10", "--run-dir", "run"]);
+    let run = quick(service.url()).args(["-H", "authorization: Bearer s3cret"]).current_dir(dir.path()).run();
+    run.expect(0, &[]);
+    let plan = std::fs::read_to_string(dir.path().join("run/plan.toml")).unwrap();
+    assert!(plan.contains("${AUTHORIZATION}") && !plan.contains("s3cret"), "{plan}");
+    let refused = quick("http://user:s3cret@127.0.0.1:1/").current_dir(dir.path()).run();
+    refused.expect(2, &["user and password"]);
+    assert!(!refused.stderr.contains("s3cret"), "{}", refused.stderr);
 }

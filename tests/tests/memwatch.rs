@@ -177,6 +177,22 @@ fn interrupts_and_requests_to_end_reach_the_command() {
 }
 
 #[test]
+fn a_command_that_heeds_no_signal_is_killed_by_the_third() {
+    let redis = Redis::start();
+    let watched = Watched::new(&redis.url(), "");
+    let mut child = watched.exec("trap '' INT TERM; touch ready; while :; do sleep 0.2; done").start();
+    eventually("the command runs", || watched.path("ready").exists().then_some(()));
+    for _ in 0..2 {
+        signal(child.id(), Signal::TERM);
+        sleep(Duration::from_millis(300));
+        assert!(child.try_wait().unwrap().is_none(), "the command may take its time");
+    }
+    signal(child.id(), Signal::TERM);
+    assert!(ends_soon(&mut child), "the third signal ends it");
+    Finished::wait(child).expect(137, &[]);
+}
+
+#[test]
 fn a_command_that_ignores_the_request_to_end_is_killed_after_the_grace() {
     let redis = Redis::with(&["--maxmemory", "4mb"]);
     let watched = Watched::new(&redis.url(), "");

@@ -5,8 +5,11 @@ use std::num::{NonZeroU32, NonZeroU64};
 use std::time::Duration;
 
 use plimsoll_engine::quick_plan;
-use plimsoll_plan::{Arrivals, Load, Method, Override, Plan, Rate, RateShape, SourceText, Template, ThinkTime, Users};
+use plimsoll_plan::{
+    Arrivals, Load, Method, Override, Part, Plan, Rate, RateShape, Secret, SourceText, Template, ThinkTime, Users,
+};
 use plimsoll_record::units::{Quantity, Unit};
+use url::Url;
 
 use crate::args::{self, QuickArguments, RunArguments};
 use crate::exit::{Failure, USAGE};
@@ -33,13 +36,8 @@ fn wants_color() -> bool {
 
 /// Builds the plan of `quick`.
 pub(crate) fn from_line(arguments: &QuickArguments) -> Result<Plan, Failure> {
-    let url = arguments.url.parse().map_err(|error| {
-        usage(&format!("`{}` is not a URL ({error}); write for example http://127.0.0.1:8080/", arguments.url))
-    })?;
+    let url = url(&arguments.url)?;
     let mut plan = quick_plan(&url, arguments.connections.map_or(50, NonZeroU32::get), 1);
-    if url.scheme() != "http" || url.host_str().is_none() {
-        return Err(usage(&format!("`{}` has no http:// scheme; only plain HTTP can be loaded", arguments.url)));
-    }
     plan.phases[0].duration = arguments.duration.as_deref().map(|text| seconds("--duration", text)).transpose()?;
     plan.phases[0].load = load(arguments)?;
     plan.generator.workers = arguments.workers;
@@ -59,6 +57,20 @@ pub(crate) fn from_line(arguments: &QuickArguments) -> Result<Plan, Failure> {
         target.connections = arguments.connections.unwrap_or(thousand);
     }
     Ok(plan)
+}
+
+/// A URL may hold a password, so no message quotes it.
+fn url(text: &str) -> Result<Url, Failure> {
+    const EXAMPLE: &str = "write for example http://127.0.0.1:8080/";
+    let url: Url = text.parse().map_err(|error| usage(&format!("this is not a URL ({error}); {EXAMPLE}")))?;
+    if url.scheme() != "http" || url.host_str().is_none() {
+        return Err(usage(&format!("this is not an http:// URL, and only plain HTTP can be loaded; {EXAMPLE}")));
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        let advice = "leave them out and add `-H 'authorization: Basic ...'`";
+        return Err(usage(&format!("user and password in an http URL are not supported; {advice}")));
+    }
+    Ok(url)
 }
 
 fn load(arguments: &QuickArguments) -> Result<Load, Failure> {
@@ -89,10 +101,14 @@ fn seconds(option: &str, text: &str) -> Result<Duration, Failure> {
     duration.ok_or_else(|| usage(&format!("{option} {text} is not a positive time; write for example `30s`")))
 }
 
+/// A header's value may be a secret: it is sent, and recorded only as the name of a variable, `${AUTHORIZATION}`.
 fn header(text: &str) -> Result<(String, Template), Failure> {
-    let split = text.split_once(':').filter(|(name, _)| !name.trim().is_empty());
-    let (name, value) = split.ok_or_else(|| usage(&format!("`{text}` is not a header; write `-H 'name: value'`")))?;
-    Ok((name.trim().to_owned(), Template::literal(value.trim())))
+    let split = text.split_once(':').map(|(name, value)| (name.trim(), value.trim()));
+    let whole = split.filter(|(name, _)| !name.is_empty());
+    let (name, value) = whole.ok_or_else(|| usage("a header needs a name and a colon; write `-H 'name: value'`"))?;
+    let variable = name.to_ascii_uppercase().replace(|c: char| !c.is_ascii_alphanumeric(), "_");
+    let value = Part::Environment { name: variable, value: Secret::new(value.to_owned()) };
+    Ok((name.to_owned(), Template { parts: vec![value] }))
 }
 
 fn method(method: args::Method) -> Method {
@@ -149,8 +165,24 @@ mod tests {
 
     #[test]
     fn the_recorded_plan_of_quick_can_be_read_again() {
-        let plan = plan("-c 2 -n 10 -H accept:text/html -d hello").unwrap();
+        let plan = plan("-c 2 -n 10 -d hello").unwrap();
         assert_eq!(plimsoll_plan::parse_recorded(&plan.to_toml()).unwrap(), plan);
+    }
+
+    #[test]
+    fn the_value_of_a_header_is_sent_and_not_recorded() {
+        let recorded = plan("-n 1 -H authorization:s3cret").unwrap().to_toml();
+        assert!(recorded.contains("${AUTHORIZATION}") && !recorded.contains("s3cret"), "{recorded}");
+        assert!(plimsoll_plan::parse_recorded(&recorded).is_ok());
+    }
+
+    #[test]
+    fn no_message_repeats_a_secret() {
+        for text in ["http://u:s3cret@h/", "u:s3cret@h:1/", "https://u:s3cret@h/", "ht tp://u:s3cret@h/"] {
+            let error = format!("{:?}", url(text).unwrap_err());
+            assert!(!error.contains("s3cret"), "{error}");
+        }
+        assert!(!format!("{:?}", header("s3cret").unwrap_err()).contains("s3cret"));
     }
 
     #[test]

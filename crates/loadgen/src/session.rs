@@ -91,7 +91,7 @@ fn record(plan: &Plan, path: &Path, output: &OutputArguments, stop: &StopHandle)
     });
     let outcome = outcome.map_err(|error| engine_failure(&error))?;
     let facts = Facts::load(path).map_err(|error| Failure::from_error(ENVIRONMENT, &error))?;
-    summary::print(&facts, output.format);
+    summary::print(&facts, output.format)?;
     Ok(outcome)
 }
 

@@ -1,6 +1,6 @@
 //! The summary on standard output. Every number comes from the record; here it only gets its form.
-#![expect(clippy::print_stdout, reason = "the summary is this program's result")]
 
+use std::io::Write as _;
 use std::time::Duration;
 
 use plimsoll_record::latency::Histogram;
@@ -10,14 +10,25 @@ use plimsoll_record::units::{Unit, show_count, show_duration};
 use serde_json::{Map, Value, json};
 
 use crate::args::Format;
+use crate::exit::{ENVIRONMENT, Failure};
 
 const QUANTILES: [(&str, f64); 5] = [("p50", 0.5), ("p90", 0.9), ("p95", 0.95), ("p99", 0.99), ("p99.9", 0.999)];
 
 /// Prints the run's numbers.
-pub(crate) fn print(facts: &Facts, format: Format) {
-    match format {
-        Format::Text => print!("{}", text(facts)),
-        Format::Json => println!("{}", json(facts)),
+///
+/// # Errors
+/// When standard output cannot be written; that its reader has seen enough is no error.
+pub(crate) fn print(facts: &Facts, format: Format) -> Result<(), Failure> {
+    let text = match format {
+        Format::Text => text(facts),
+        Format::Json => format!("{}\n", json(facts)),
+    };
+    let mut out = anstream::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(Failure::new(ENVIRONMENT, format!("error: cannot write to standard output\n  because: {error}")))
+        }
+        _ => Ok(()),
     }
 }
 

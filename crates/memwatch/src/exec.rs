@@ -29,6 +29,8 @@ use crate::summary::{Summary, growth};
 use crate::table::{style_of, word_for};
 use crate::wrapped::Wrapped;
 
+/// A command has these to end by itself: most tools end in good order at the first and at once at the second.
+const HEEDED_INTERRUPTS: u32 = 2;
 /// What the command gets to end its work and complete its record, before it is killed.
 const GRACE: Duration = Duration::from_secs(10);
 /// Updates that may wait to be looked at.
@@ -45,7 +47,7 @@ pub(crate) async fn run(args: &ExecArgs) -> Result<ExitCode, Fatal> {
         Ok(wrapped) => wrapped,
         Err(error) => return cannot_start(args, watcher, error).await,
     };
-    let mut session = Session { wrapped, watcher: Some(watcher), stop: None, interrupted: false, record: Ok(()) };
+    let mut session = Session { wrapped, watcher: Some(watcher), stop: None, interrupts: 0, record: Ok(()) };
     let status = session.attend(&mut inbox, &mut signals, &mut observer).await?;
     session.end(status, began, &mut inbox, &mut observer).await
 }
@@ -81,7 +83,8 @@ struct Session {
     wrapped: Wrapped,
     watcher: Option<Watcher>,
     stop: Option<Stop>,
-    interrupted: bool,
+    /// Signals passed on.
+    interrupts: u32,
     record: Result<(), Fatal>,
 }
 
@@ -142,9 +145,12 @@ impl Session {
         }
     }
 
+    /// The first is a request and the second an urgent one; a command that heeds neither is killed by the third.
     fn pass_on(&mut self, signal: Signal) {
-        self.interrupted = true;
-        if signal == Signal::INT {
+        self.interrupts += 1;
+        if self.interrupts > HEEDED_INTERRUPTS {
+            self.wrapped.signal(Signal::KILL);
+        } else if signal == Signal::INT {
             self.wrapped.interrupt();
         } else {
             self.wrapped.signal(signal);
@@ -198,7 +204,7 @@ impl Session {
     }
 
     fn reason(&self) -> EndReason {
-        match (&self.stop, self.interrupted) {
+        match (&self.stop, self.interrupts > 0) {
             (Some(_), _) => EndReason::Stopped,
             (None, true) => EndReason::Interrupted,
             (None, false) => EndReason::Completed,
