@@ -155,7 +155,7 @@ fn logs(run: &JudgedRun<'_>, criteria: &[Criterion]) -> Vec<String> {
         match gap {
             Some((at, reason)) => concerns.push(format!("log {name}: {reason} at {at:.1} s")),
             None if lines == 0 && expected(run, name) && !judged(criteria, name) => {
-                concerns.push(format!("log {name} had no lines"))
+                concerns.push(format!("log {name} had no lines"));
             }
             None => {}
         }
