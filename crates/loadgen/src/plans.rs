@@ -59,12 +59,13 @@ pub(crate) fn from_line(arguments: &QuickArguments) -> Result<Plan, Failure> {
     Ok(plan)
 }
 
-/// A URL may hold a password, so no message quotes it.
+/// A URL may hold a password, so no message quotes one in which there is room for it.
 fn url(text: &str) -> Result<Url, Failure> {
     const EXAMPLE: &str = "write for example http://127.0.0.1:8080/";
-    let url: Url = text.parse().map_err(|error| usage(&format!("this is not a URL ({error}); {EXAMPLE}")))?;
+    let quoted = if text.contains('@') { "this".to_owned() } else { format!("`{text}`") };
+    let url: Url = text.parse().map_err(|error| usage(&format!("{quoted} is not a URL ({error}); {EXAMPLE}")))?;
     if url.scheme() != "http" || url.host_str().is_none() {
-        return Err(usage(&format!("this is not an http:// URL, and only plain HTTP can be loaded; {EXAMPLE}")));
+        return Err(usage(&format!("{quoted} is not an http:// URL, and only plain HTTP can be loaded; {EXAMPLE}")));
     }
     if !url.username().is_empty() || url.password().is_some() {
         let advice = "leave them out and add `-H 'authorization: Basic ...'`";
