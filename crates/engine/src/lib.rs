@@ -38,6 +38,7 @@ mod health;
 mod run;
 mod stop;
 
+mod curve;
 pub mod schedule;
 
 mod draw;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
 use std::time::Duration;
 
-use plimsoll_plan::{Load, Plan, RateShape, RequestLogging, Target};
+use plimsoll_plan::{Plan, RequestLogging, Target};
 use plimsoll_record::files::{EndReason, WriteError};
 use plimsoll_record::requests::RequestWriter;
 use plimsoll_record::traffic::{PhaseFact, TrafficHeader, TrafficWriter};
@@ -23,7 +23,7 @@ use crate::recorder::{Message, RecorderSetup, process_cpu_ns};
 use crate::schedule::Share;
 use crate::stop::{Stop, StopHandle};
 use crate::worker::Worker;
-use crate::workload::{NEVER, Workload, WorkloadError, nanos, traffic_target};
+use crate::workload::{NEVER, PhaseLoad, Workload, WorkloadError, nanos, traffic_target};
 
 /// Between the decision to start and the first intended time: threads start, runtimes are made.
 const LEAD: Duration = Duration::from_millis(20);
@@ -98,7 +98,7 @@ impl Run {
         let work = Arc::new(Workload::compile(plan)?);
         let target = traffic_target(plan)?.clone();
         let addresses = resolve(&target)?.into();
-        let workers = workers(plan, &target);
+        let workers = workers(plan, &work, &target);
         let (generator, directory) = (plan.generator.clone(), directory.clone());
         let (operations, producer) = (plan.operations(), producer.to_owned());
         Ok(Self { work, operations, addresses, target, generator, workers, directory, producer })
@@ -260,22 +260,16 @@ fn finish(mut collector: Collector, clock: &RunClock, stop: &StopHandle) -> Resu
 }
 
 /// How many workers: what the plan says, else one per core, at most what the load needs and as many as connections.
-fn workers(plan: &Plan, target: &Target) -> u32 {
+fn workers(plan: &Plan, work: &Workload, target: &Target) -> u32 {
     let cores = std::thread::available_parallelism().map_or(1, |cores| u32::try_from(cores.get()).unwrap_or(1));
-    let needed = plan.phases.iter().map(|phase| needed(&phase.load)).max().unwrap_or(1);
+    let needed = work.phases.iter().map(|phase| needed(&phase.load)).max().unwrap_or(1);
     let wanted = plan.generator.workers.map_or_else(|| cores.min(needed), NonZeroU32::get);
     wanted.clamp(1, target.connections.get())
 }
 
-fn needed(load: &Load) -> u32 {
+fn needed(load: &PhaseLoad) -> u32 {
     match load {
-        Load::Open { rate, .. } => {
-            let peak = match rate {
-                RateShape::Constant(rate) => rate.as_per_second(),
-                RateShape::Ramp { from, to } => from.as_per_second().max(to.as_per_second()),
-            };
-            (peak / RATE_PER_WORKER).ceil() as u32
-        }
-        Load::Closed { users, .. } => users.get().div_ceil(USERS_PER_WORKER),
+        PhaseLoad::Open { schedule, .. } => (schedule.peak() / RATE_PER_WORKER).ceil() as u32,
+        PhaseLoad::Closed(crowd) => crowd.users.get().div_ceil(USERS_PER_WORKER),
     }
 }

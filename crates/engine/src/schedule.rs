@@ -13,6 +13,8 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, Exp1};
 
+use crate::curve::Curve;
+
 /// One arrival of a schedule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Planned {
@@ -63,12 +65,14 @@ pub struct Schedule {
 impl Schedule {
     /// The arrivals of a phase of `length` at `rate`.
     #[must_use]
-    pub fn new(rate: RateShape, arrivals: Arrivals, length: Duration, seed: u64) -> Self {
-        let (from, to) = match rate {
-            RateShape::Constant(rate) => (rate.as_per_second(), rate.as_per_second()),
-            RateShape::Ramp { from, to } => (from.as_per_second(), to.as_per_second()),
-        };
-        Self { curve: Curve { from, to, length }, arrivals, seed }
+    pub fn new(rate: &RateShape, arrivals: Arrivals, length: Duration, seed: u64) -> Self {
+        Self { curve: Curve::new(rate, length), arrivals, seed }
+    }
+
+    /// The highest rate at any time, per second.
+    #[must_use]
+    pub fn peak(&self) -> f64 {
+        self.curve.peak()
     }
 
     /// The arrivals of one share, in order.
@@ -82,7 +86,7 @@ impl Schedule {
     #[must_use]
     pub fn count(&self) -> u64 {
         match self.arrivals {
-            Arrivals::Uniform => self.curve.uniform_count(),
+            Arrivals::Uniform => uniform_count(&self.curve),
             Arrivals::Poisson => self.cursor(Share::WHOLE).count() as u64,
         }
     }
@@ -107,12 +111,12 @@ enum Spacing {
 impl Cursor {
     fn new(schedule: &Schedule, share: Share) -> Self {
         let spacing = match schedule.arrivals {
-            Arrivals::Uniform => Spacing::Uniform { count: schedule.curve.uniform_count() },
+            Arrivals::Uniform => Spacing::Uniform { count: uniform_count(&schedule.curve) },
             Arrivals::Poisson => {
                 Spacing::Poisson { random: Box::new(ChaCha8Rng::seed_from_u64(schedule.seed)), expected: 0.0, index: 0 }
             }
         };
-        let mut cursor = Self { curve: schedule.curve, share, spacing, next: None, taken: 0 };
+        let mut cursor = Self { curve: schedule.curve.clone(), share, spacing, next: None, taken: 0 };
         cursor.next = cursor.find_next();
         cursor
     }
@@ -163,32 +167,8 @@ impl Iterator for Cursor {
     }
 }
 
-/// A rate that goes linearly from one value to another over a length of time.
-#[derive(Clone, Copy, Debug)]
-struct Curve {
-    from: f64,
-    to: f64,
-    length: Duration,
-}
-
-impl Curve {
-    fn expected_in_all(&self) -> f64 {
-        f64::midpoint(self.from, self.to) * self.length.as_secs_f64()
-    }
-
-    fn uniform_count(&self) -> u64 {
-        self.expected_in_all().round() as u64
-    }
-
-    /// Nanoseconds at which `expected` arrivals are due: the positive root of `from t + slope t^2 / 2 = expected`, in the
-    /// form that loses no digits when the slope is small or negative.
-    fn when(&self, expected: f64) -> u64 {
-        let slope = (self.to - self.from) / self.length.as_secs_f64();
-        let root = (self.from * self.from + 2.0 * slope * expected).max(0.0).sqrt();
-        let seconds = 2.0 * expected / (self.from + root);
-        let last = u64::try_from(self.length.as_nanos()).unwrap_or(u64::MAX).saturating_sub(1);
-        ((seconds * 1e9) as u64).min(last)
-    }
+fn uniform_count(curve: &Curve) -> u64 {
+    curve.expected_in_all().round() as u64
 }
 
 #[cfg(test)]
@@ -197,35 +177,90 @@ mod tests {
     use plimsoll_plan::Rate;
     use proptest::prelude::*;
 
-    fn ramp(from: f64, to: f64) -> RateShape {
-        RateShape::Ramp { from: Rate::per_second(from).unwrap(), to: Rate::per_second(to).unwrap() }
+    fn rate(per_second: f64) -> Rate {
+        Rate::per_second(per_second).unwrap()
     }
 
-    fn constant(rate: f64) -> RateShape {
-        RateShape::Constant(Rate::per_second(rate).unwrap())
+    fn ramp(from: f64, to: f64) -> RateShape {
+        RateShape::Ramp { from: rate(from), to: rate(to) }
+    }
+
+    fn constant(per_second: f64) -> RateShape {
+        RateShape::Constant(rate(per_second))
     }
 
     fn arrivals() -> impl Strategy<Value = Arrivals> {
         prop_oneof![Just(Arrivals::Uniform), Just(Arrivals::Poisson)]
     }
 
-    fn schedules() -> impl Strategy<Value = Schedule> {
-        (0.0..500.0, 0.0..500.0, arrivals(), 1u64..20_000, any::<u64>()).prop_map(|(from, to, arrivals, ms, seed)| {
-            Schedule::new(ramp(from, to), arrivals, Duration::from_millis(ms), seed)
-        })
+    fn rates() -> impl Strategy<Value = Rate> {
+        prop_oneof![4 => (0.0..500.0).prop_map(rate), 1 => Just(rate(0.0))]
+    }
+
+    fn shapes() -> impl Strategy<Value = RateShape> {
+        let times =
+            (0u64..20_000, 1u64..20_000).prop_map(|(a, b)| (Duration::from_millis(a), Duration::from_millis(b)));
+        prop_oneof![
+            rates().prop_map(RateShape::Constant),
+            (rates(), rates()).prop_map(|(from, to)| RateShape::Ramp { from, to }),
+            proptest::collection::vec(rates(), 1..9).prop_map(RateShape::Steps),
+            (rates(), rates(), times).prop_map(|(base, spike, (at, length))| RateShape::Spike {
+                base,
+                spike,
+                at,
+                length
+            }),
+            (rates(), 0.0..=1.0, 1u64..40_000).prop_map(|(mean, depth, ms)| RateShape::Wave {
+                mean,
+                amplitude: rate(mean.as_per_second() * depth),
+                period: Duration::from_millis(ms),
+            }),
+        ]
+    }
+
+    prop_compose! {
+        fn phases()(shape in shapes(), arrivals in arrivals(), ms in 1u64..20_000) -> (RateShape, Arrivals, Duration) {
+            (shape, arrivals, Duration::from_millis(ms))
+        }
+    }
+
+    /// Arrivals due by `t` seconds of `length`: the textbook integral of each shape.
+    fn due(shape: &RateShape, t: f64, length: f64) -> f64 {
+        match shape {
+            RateShape::Constant(rate) => rate.as_per_second() * t,
+            RateShape::Ramp { from, to } => {
+                let (from, to) = (from.as_per_second(), to.as_per_second());
+                from * t + (to - from) * t * t / (2.0 * length)
+            }
+            RateShape::Steps(steps) => {
+                let share = length / steps.len() as f64;
+                let part = |(n, rate): (usize, &Rate)| rate.as_per_second() * (t - n as f64 * share).clamp(0.0, share);
+                steps.iter().enumerate().map(part).sum()
+            }
+            RateShape::Spike { base, spike, at, length } => {
+                let during = (t - at.as_secs_f64()).clamp(0.0, length.as_secs_f64());
+                base.as_per_second() * (t - during) + spike.as_per_second() * during
+            }
+            RateShape::Wave { mean, amplitude, period } => {
+                let turn = std::f64::consts::TAU / period.as_secs_f64();
+                mean.as_per_second() * t - amplitude.as_per_second() / turn * (turn * t).sin()
+            }
+        }
     }
 
     proptest! {
         #[test]
-        fn times_never_go_back_and_stay_inside_the_phase(schedule in schedules()) {
+        fn times_never_go_back_and_stay_inside_the_phase((shape, arrivals, length) in phases(), seed: u64) {
+            let schedule = Schedule::new(&shape, arrivals, length, seed);
             let times: Vec<_> = schedule.cursor(Share::WHOLE).collect();
             prop_assert!(times.is_sorted_by_key(|planned| planned.at_ns));
-            prop_assert!(times.iter().all(|planned| u128::from(planned.at_ns) < schedule.curve.length.as_nanos()));
+            prop_assert!(times.iter().all(|planned| u128::from(planned.at_ns) < length.as_nanos()));
             prop_assert_eq!(times.len() as u64, schedule.count());
         }
 
         #[test]
-        fn the_shares_together_are_exactly_the_whole(schedule in schedules(), workers in 1u32..7) {
+        fn the_shares_together_are_exactly_the_whole((shape, arrivals, length) in phases(), seed: u64, workers in 1u32..7) {
+            let schedule = Schedule::new(&shape, arrivals, length, seed);
             let mut parts: Vec<_> = (0..workers)
                 .flat_map(|index| schedule.cursor(Share::of(index, workers).unwrap()))
                 .collect();
@@ -234,15 +269,28 @@ mod tests {
         }
 
         #[test]
-        fn uniform_arrivals_are_never_more_than_half_an_arrival_off_the_curve(
-            from in 0.0..500.0, to in 0.0..500.0, ms in 1u64..20_000,
-        ) {
-            let length = Duration::from_millis(ms);
-            let schedule = Schedule::new(ramp(from, to), Arrivals::Uniform, length, 1);
+        fn uniform_arrivals_are_never_more_than_half_an_arrival_off_the_curve((shape, _, length) in phases()) {
+            let schedule = Schedule::new(&shape, Arrivals::Uniform, length, 1);
+            let seconds = length.as_secs_f64();
+            prop_assert!((due(&shape, seconds, seconds) - schedule.count() as f64).abs() < 0.5 + 1e-6);
             for planned in schedule.cursor(Share::WHOLE) {
-                let t = planned.at_ns as f64 / 1e9;
-                let due = from * t + (to - from) * t * t / (2.0 * length.as_secs_f64());
+                let due = due(&shape, planned.at_ns as f64 / 1e9, seconds);
                 prop_assert!((due - planned.index as f64 - 0.5).abs() < 1e-3, "{planned:?} where {due} are due");
+            }
+        }
+
+        /// In each quarter of the phase the count of a Poisson process is its expectation, give or take six
+        /// standard deviations and a few for small numbers.
+        #[test]
+        fn poisson_arrivals_come_where_the_rate_is((shape, _, length) in phases(), seed: u64) {
+            let schedule = Schedule::new(&shape, Arrivals::Poisson, length, seed);
+            let seconds = length.as_secs_f64();
+            let times: Vec<f64> = schedule.cursor(Share::WHOLE).map(|planned| planned.at_ns as f64 / 1e9).collect();
+            for quarter in 0..4 {
+                let (from, to) = (seconds * f64::from(quarter) / 4.0, seconds * f64::from(quarter + 1) / 4.0);
+                let expected = due(&shape, to, seconds) - due(&shape, from, seconds);
+                let seen = times.iter().filter(|time| (from..to).contains(time)).count() as f64;
+                prop_assert!((seen - expected).abs() < 6.0 * expected.max(0.0).sqrt() + 12.0, "{seen} for {expected}");
             }
         }
 
@@ -255,7 +303,7 @@ mod tests {
 
     #[test]
     fn a_constant_rate_gives_its_product_with_the_time() {
-        let schedule = Schedule::new(constant(18.0), Arrivals::Uniform, Duration::from_secs(30), 1);
+        let schedule = Schedule::new(&constant(18.0), Arrivals::Uniform, Duration::from_secs(30), 1);
         assert_eq!(schedule.count(), 540);
         let first = schedule.cursor(Share::WHOLE).next().unwrap();
         assert_eq!(first.at_ns, 27_777_777);
@@ -263,14 +311,14 @@ mod tests {
 
     #[test]
     fn a_ramp_down_to_nothing_gives_half_the_arrivals() {
-        let schedule = Schedule::new(ramp(18.0, 0.0), Arrivals::Uniform, Duration::from_secs(30), 1);
+        let schedule = Schedule::new(&ramp(18.0, 0.0), Arrivals::Uniform, Duration::from_secs(30), 1);
         assert_eq!(schedule.count(), 270);
     }
 
     #[test]
     fn no_rate_gives_no_arrivals() {
         for arrivals in [Arrivals::Uniform, Arrivals::Poisson] {
-            let schedule = Schedule::new(constant(0.0), arrivals, Duration::from_secs(30), 1);
+            let schedule = Schedule::new(&constant(0.0), arrivals, Duration::from_secs(30), 1);
             assert_eq!(schedule.cursor(Share::WHOLE).peek(), None);
         }
     }
@@ -278,7 +326,7 @@ mod tests {
     #[test]
     fn the_same_seed_gives_the_same_poisson_times_and_another_seed_gives_others() {
         let times = |seed| {
-            let schedule = Schedule::new(constant(100.0), Arrivals::Poisson, Duration::from_secs(10), seed);
+            let schedule = Schedule::new(&constant(100.0), Arrivals::Poisson, Duration::from_secs(10), seed);
             schedule.cursor(Share::WHOLE).collect::<Vec<_>>()
         };
         assert_eq!(times(7), times(7));
@@ -289,7 +337,7 @@ mod tests {
     /// variation of 1.
     #[test]
     fn poisson_arrivals_come_at_the_rate_with_exponential_gaps() {
-        let schedule = Schedule::new(constant(1000.0), Arrivals::Poisson, Duration::from_secs(100), 3);
+        let schedule = Schedule::new(&constant(1000.0), Arrivals::Poisson, Duration::from_secs(100), 3);
         let times: Vec<f64> = schedule.cursor(Share::WHOLE).map(|planned| planned.at_ns as f64 / 1e9).collect();
         assert!((times.len() as f64 - 100_000.0).abs() < 1_300.0, "{}", times.len());
         let gaps: Vec<f64> = times.windows(2).map(|pair| pair[1] - pair[0]).collect();
@@ -300,7 +348,7 @@ mod tests {
 
     #[test]
     fn a_poisson_ramp_has_its_arrivals_where_the_rate_is() {
-        let schedule = Schedule::new(ramp(0.0, 2000.0), Arrivals::Poisson, Duration::from_secs(100), 3);
+        let schedule = Schedule::new(&ramp(0.0, 2000.0), Arrivals::Poisson, Duration::from_secs(100), 3);
         let half = schedule.cursor(Share::WHOLE).filter(|planned| planned.at_ns < 50_000_000_000).count() as f64;
         assert!((half / schedule.count() as f64 - 0.25).abs() < 0.01, "{half} of {}", schedule.count());
     }

@@ -169,7 +169,7 @@ fn compile_load(phase: &plimsoll_plan::Phase, first_user: u64, seeds: Draws) -> 
     match &phase.load {
         Load::Open { rate, arrivals } => {
             let length = phase.duration.unwrap_or_default();
-            let schedule = Schedule::new(*rate, *arrivals, length, seeds.bits(0));
+            let schedule = Schedule::new(rate, *arrivals, length, seeds.bits(0));
             let planned = schedule.count();
             (PhaseLoad::Open { schedule, first_user }, Some(planned))
         }

@@ -166,7 +166,7 @@ impl Rate {
 }
 
 /// How the rate of an open phase develops.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum RateShape {
     /// The same all the time: `"18/s"`.
     Constant(Rate),
@@ -176,6 +176,28 @@ pub enum RateShape {
         from: Rate,
         /// The rate at its end.
         to: Rate,
+    },
+    /// One rate after another, each for an equal share of the phase: `{ steps = ["5/s", "10/s", "20/s"] }`.
+    Steps(Vec<Rate>),
+    /// A higher or lower rate for a while: `{ base = "20/s", spike = "80/s", at = "30s", for = "10s" }`.
+    Spike {
+        /// The rate before and after.
+        base: Rate,
+        /// The rate meanwhile.
+        spike: Rate,
+        /// When it begins, from the start of the phase.
+        at: Duration,
+        /// How long it lasts. It ends within the phase.
+        length: Duration,
+    },
+    /// A sine that begins at its lowest, as a day does: `{ mean = "20/s", amplitude = "10/s", period = "1h" }`.
+    Wave {
+        /// The rate in the middle.
+        mean: Rate,
+        /// How far it goes above and below, at most `mean`.
+        amplitude: Rate,
+        /// From one lowest point to the next.
+        period: Duration,
     },
 }
 

@@ -8,6 +8,7 @@ mod headers;
 mod limiter;
 mod needs;
 mod phases;
+mod rates;
 mod target;
 mod templates;
 mod watch;

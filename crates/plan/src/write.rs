@@ -12,8 +12,8 @@ use plimsoll_record::verdict::Severity;
 
 use crate::criteria::Criterion;
 use crate::model::{
-    Arrivals, Expect, Flow, Generator, Limit, Limiter, Load, Method, Phase, Plan, RateShape, RequestLogging, Step,
-    Target, ThinkTime, WindowKind,
+    Arrivals, Expect, Flow, Generator, Limit, Limiter, Load, Method, Phase, Plan, Rate, RateShape, RequestLogging,
+    Step, Target, ThinkTime, WindowKind,
 };
 use crate::template::{Part, Template};
 use crate::watch::{Alert, LogWatch, ProcessWatch, RedisSource, Watch};
@@ -100,11 +100,11 @@ impl Lines {
             self.line("duration", &quoted_duration(duration));
         }
         match &phase.load {
-            Load::Open { rate, arrivals } => self.open(*rate, *arrivals),
+            Load::Open { rate, arrivals } => self.open(rate, *arrivals),
             Load::Closed { users, spawn_rate, think, iterations } => {
                 self.line("users", &users.to_string());
                 if let Some(rate) = spawn_rate {
-                    self.line("spawn_rate", &quote(&format!("{}/s", rate.as_per_second())));
+                    self.line("spawn_rate", &quoted_rate(*rate));
                 }
                 self.line("think", &quote(&think_time(*think)));
                 if let Some(iterations) = iterations {
@@ -114,12 +114,8 @@ impl Lines {
         }
     }
 
-    fn open(&mut self, rate: RateShape, arrivals: Arrivals) {
-        let rate = match rate {
-            RateShape::Constant(rate) => format!("{}/s", rate.as_per_second()),
-            RateShape::Ramp { from, to } => format!("{}/s -> {}/s", from.as_per_second(), to.as_per_second()),
-        };
-        self.line("rate", &quote(&rate));
+    fn open(&mut self, rate: &RateShape, arrivals: Arrivals) {
+        self.line("rate", &rate_shape(rate));
         let arrivals = match arrivals {
             Arrivals::Uniform => "uniform",
             Arrivals::Poisson => "poisson",
@@ -254,6 +250,31 @@ fn duration(duration: Duration) -> String {
 
 fn quoted_duration(value: Duration) -> String {
     quote(&duration(value))
+}
+
+fn quoted_rate(rate: Rate) -> String {
+    quote(&format!("{}/s", rate.as_per_second()))
+}
+
+fn rate_shape(shape: &RateShape) -> String {
+    match shape {
+        RateShape::Constant(rate) => quoted_rate(*rate),
+        RateShape::Ramp { from, to } => quote(&format!("{}/s -> {}/s", from.as_per_second(), to.as_per_second())),
+        RateShape::Steps(steps) => format!("{{ steps = {} }}", list(steps.iter().copied().map(quoted_rate))),
+        RateShape::Spike { base, spike, at, length } => format!(
+            "{{ base = {}, spike = {}, at = {}, for = {} }}",
+            quoted_rate(*base),
+            quoted_rate(*spike),
+            quoted_duration(*at),
+            quoted_duration(*length),
+        ),
+        RateShape::Wave { mean, amplitude, period } => format!(
+            "{{ mean = {}, amplitude = {}, period = {} }}",
+            quoted_rate(*mean),
+            quoted_rate(*amplitude),
+            quoted_duration(*period),
+        ),
+    }
 }
 
 fn think_time(think: ThinkTime) -> String {

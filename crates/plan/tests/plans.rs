@@ -111,6 +111,30 @@ phases = [
 }
 
 #[test]
+fn a_rate_has_a_shape() {
+    let shape = |rate: &str| {
+        let plan = read(SMALL, &["phases.steady.duration=1m", &format!("phases.steady.rate={rate}")]);
+        let Load::Open { rate, .. } = plan.phases.into_iter().next().unwrap().load else { panic!("open") };
+        rate
+    };
+    let rates = |list: &[f64]| RateShape::Steps(list.iter().copied().map(per_second).collect());
+    assert_eq!(shape(r#"{ steps = ["5/s", "60/min"] }"#), rates(&[5.0, 1.0]));
+    assert_eq!(shape(r#"{ from = "5/s", to = "20/s", step = "5/s" }"#), rates(&[5.0, 10.0, 15.0, 20.0]));
+    assert_eq!(shape(r#"{ from = "5/s", to = "0/s", step = "2/s" }"#), rates(&[5.0, 3.0, 1.0, 0.0]));
+    assert_eq!(shape(r#"{ from = "0.1/s", to = "0.4/s", step = "0.1/s" }"#), rates(&[0.1, 0.2, 0.1 + 0.1 * 2.0, 0.4]));
+    let spike = RateShape::Spike {
+        base: per_second(20.0),
+        spike: per_second(80.0),
+        at: Duration::from_secs(30),
+        length: Duration::from_secs(10),
+    };
+    assert_eq!(shape(r#"{ base = "20/s", spike = "80/s", at = "30s", for = "10s" }"#), spike);
+    let period = Duration::from_secs(3600);
+    let wave = RateShape::Wave { mean: per_second(20.0), amplitude: per_second(10.0), period };
+    assert_eq!(shape(r#"{ mean = "20/s", amplitude = "10/s", period = "1h" }"#), wave);
+}
+
+#[test]
 fn overrides_replace_single_values() {
     let overrides = [
         "phases.steady.duration=1m",

@@ -96,6 +96,18 @@ fn load() -> impl Strategy<Value = Load> {
     let shape = prop_oneof![
         rate().prop_map(RateShape::Constant),
         (rate(), rate()).prop_map(|(from, to)| RateShape::Ramp { from, to }),
+        vec(rate(), 1..6).prop_map(RateShape::Steps),
+        // At most a microsecond, the length of the shortest phase below: a spike ends within its phase.
+        (rate(), rate(), 0..500_u64, 1..500_u64).prop_map(|(base, spike, at, length)| RateShape::Spike {
+            base,
+            spike,
+            at: Duration::from_nanos(at),
+            length: Duration::from_nanos(length),
+        }),
+        (rate(), rate(), duration()).prop_map(|(a, b, period)| {
+            let (mean, amplitude) = if a < b { (b, a) } else { (a, b) };
+            RateShape::Wave { mean, amplitude, period }
+        }),
     ];
     let arrivals = prop_oneof![Just(Arrivals::Uniform), Just(Arrivals::Poisson)];
     let think = prop_oneof![
@@ -117,7 +129,8 @@ fn load() -> impl Strategy<Value = Load> {
 }
 
 fn phases() -> impl Strategy<Value = Vec<Phase>> {
-    btree_map(name(), (duration(), load()), 1..4).prop_map(|phases| {
+    let length = duration().prop_map(|duration| duration.max(Duration::from_micros(1)));
+    btree_map(name(), (length, load()), 1..4).prop_map(|phases| {
         phases.into_iter().map(|(name, (duration, load))| Phase { name, duration: Some(duration), load }).collect()
     })
 }

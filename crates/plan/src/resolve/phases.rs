@@ -6,8 +6,10 @@ use std::time::Duration;
 use plimsoll_record::units::Unit;
 
 use crate::model::{Arrivals, Load, Phase, Rate, RateShape, ThinkTime};
-use crate::quantities::{self, duration, rate};
+use crate::quantities::{self, duration};
 use crate::reader::{Field, Reader};
+
+use super::rates;
 
 /// Reads all phases.
 pub(super) fn read(field: &Field<'_>) -> Vec<Phase> {
@@ -28,11 +30,11 @@ fn phase(reader: &Reader<'_>) -> Phase {
     let name = reader.required("name", "\"steady\"", Field::name).unwrap_or_default();
     let stated = reader.field("duration");
     let duration = stated.as_ref().and_then(|field| field.positive_duration("30s"));
-    let open = Open::read(reader);
+    let open = Open::read(reader, duration);
     let closed = Closed::read(reader);
     let ends = stated.is_some() || closed.users.is_some() && closed.iterations.is_some();
     check_model(reader, &open, &closed);
-    let load = load(&open, &closed);
+    let load = load(open, &closed);
     if !ends {
         let help = "add for example `duration = \"30s\"` (closed phases: or `iterations = 1000`)";
         reader.reject("the phase has no end", help);
@@ -47,10 +49,10 @@ struct Open {
 }
 
 impl Open {
-    fn read(reader: &Reader<'_>) -> Self {
+    fn read(reader: &Reader<'_>, length: Option<Duration>) -> Self {
         let words = [("uniform", Arrivals::Uniform), ("poisson", Arrivals::Poisson)];
         Self {
-            rate: reader.field("rate").map(|field| rate_shape(&field)),
+            rate: reader.field("rate").map(|field| rates::shape(&field, length)),
             arrivals: reader.field("arrivals").map(|field| field.choice(&words)),
         }
     }
@@ -108,7 +110,7 @@ fn check_model(reader: &Reader<'_>, open: &Open, closed: &Closed) {
     }
 }
 
-fn load(open: &Open, closed: &Closed) -> Load {
+fn load(open: Open, closed: &Closed) -> Load {
     match closed.users {
         Some(users) => Load::Closed {
             users: users.unwrap_or(NonZeroU32::MIN),
@@ -132,17 +134,6 @@ fn reject_key(reader: &Reader<'_>, key: &str, home: &str) {
 
 fn nothing() -> Rate {
     Rate::per_second(0.0).expect("zero is a rate")
-}
-
-/// `18/s`, or `18/s -> 0/s`.
-fn rate_shape(field: &Field<'_>) -> Option<RateShape> {
-    let text = field.quantity_text("18/s")?;
-    let Some(arrow) = text.content.find("->") else {
-        return rate(&text, field.key, "18/s").map(RateShape::Constant);
-    };
-    let from = rate(&text.part(0..arrow), field.key, "18/s -> 0/s");
-    let to = rate(&text.part(arrow + 2..text.content.len()), field.key, "18/s -> 0/s");
-    Some(RateShape::Ramp { from: from?, to: to? })
 }
 
 fn spawn_rate(field: &Field<'_>) -> Option<Rate> {
