@@ -118,7 +118,7 @@ pub enum RequestLogging {
 pub struct Phase {
     /// Its name, unique in the plan.
     pub name: String,
-    /// How long it lasts. `None` only for closed phases that end with their iterations.
+    /// How long it lasts. `None` only for a closed phase that ends with its iterations; it is the last one.
     pub duration: Option<Duration>,
     /// What load.
     pub load: Load,

@@ -130,8 +130,16 @@ fn load() -> impl Strategy<Value = Load> {
 
 fn phases() -> impl Strategy<Value = Vec<Phase>> {
     let length = duration().prop_map(|duration| duration.max(Duration::from_micros(1)));
-    btree_map(name(), (length, load()), 1..4).prop_map(|phases| {
-        phases.into_iter().map(|(name, (duration, load))| Phase { name, duration: Some(duration), load }).collect()
+    (btree_map(name(), (length, load()), 1..4), any::<bool>()).prop_map(|(phases, open_end)| {
+        let phase = |(name, (duration, load))| Phase { name, duration: Some(duration), load };
+        let mut phases: Vec<Phase> = phases.into_iter().map(phase).collect();
+        // The last phase may end with its iterations alone.
+        if let Some(Phase { duration, load: Load::Closed { iterations: Some(_), .. }, .. }) = phases.last_mut()
+            && open_end
+        {
+            *duration = None;
+        }
+        phases
     })
 }
 

@@ -14,16 +14,25 @@ use super::rates;
 /// Reads all phases.
 pub(super) fn read(field: &Field<'_>) -> Vec<Phase> {
     let readers = field.tables("a phase");
+    let last = readers.len().saturating_sub(1);
     let mut phases: Vec<Phase> = Vec::new();
-    for reader in readers {
+    for (index, reader) in readers.into_iter().enumerate() {
         let phase = phase(&reader);
         if phases.iter().any(|other| other.name == phase.name && !phase.name.is_empty()) {
             reader.reject(format!("two phases are named `{}`", phase.name), "give each phase its own name");
+        }
+        if index < last && ends_with_its_iterations(&reader, &phase) {
+            let title = format!("the phase `{}` ends with its iterations, so it must be the last one", phase.name);
+            reader.reject(title, "when it will end is not known: give it a `duration`, or put it behind the others");
         }
         reader.finish();
         phases.push(phase);
     }
     phases
+}
+
+fn ends_with_its_iterations(reader: &Reader<'_>, phase: &Phase) -> bool {
+    reader.table.get("duration").is_none() && matches!(phase.load, Load::Closed { iterations: Some(_), .. })
 }
 
 fn phase(reader: &Reader<'_>) -> Phase {
