@@ -397,6 +397,7 @@ mod tests {
             phases: vec![phase],
             operations: vec!["request".to_owned()],
             workers: 2,
+            tick_ns: None,
             max_send_lag_ns: 1,
         };
         let out = TrafficWriter::create(directory.path(), "test 1.0", Offset(0), header).unwrap();

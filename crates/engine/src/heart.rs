@@ -14,6 +14,7 @@ use plimsoll_record::{Offset, RunClock};
 use crate::feed::{Arrival, Feed};
 use crate::recorder::{Ended, Recorder};
 use crate::slot::Slot;
+use crate::tick::Tick;
 use crate::workload::Workload;
 
 /// A driver that was asked to look at once; it cannot be late for what it is only now told.
@@ -56,6 +57,7 @@ pub(crate) struct Heart {
     pub(crate) connect_timeout: i64,
     pub(crate) clock: RunClock,
     pub(crate) start: Offset,
+    tick: Tick,
     feed: RefCell<Feed>,
     recorder: RefCell<Recorder>,
     slots: RefCell<Slots>,
@@ -86,11 +88,12 @@ pub(crate) struct HeartSetup {
     pub(crate) connections: usize,
     pub(crate) clock: RunClock,
     pub(crate) start: Offset,
+    pub(crate) tick: Tick,
 }
 
 impl Heart {
     pub(crate) fn new(setup: HeartSetup, feed: Feed, recorder: Recorder) -> Self {
-        let HeartSetup { work, addresses, timeout, connect_timeout, connections, clock, start } = setup;
+        let HeartSetup { work, addresses, timeout, connect_timeout, connections, clock, start, tick } = setup;
         Self {
             work,
             addresses,
@@ -98,6 +101,7 @@ impl Heart {
             connect_timeout,
             clock,
             start,
+            tick,
             feed: RefCell::new(feed),
             recorder: RefCell::new(recorder),
             slots: RefCell::new(Slots { limit: connections, ..Slots::default() }),
@@ -143,10 +147,10 @@ impl Heart {
         }
     }
 
-    /// When the feed wants the driver to look: never while all connections are in use, because then whoever becomes
+    /// When the driver should look for arrivals: never while all connections are in use, because then whoever becomes
     /// free looks itself.
     pub(crate) fn next_due(&self) -> Option<i64> {
-        if self.has_capacity() { self.feed.borrow().next_due() } else { None }
+        if self.has_capacity() { self.next_tick() } else { None }
     }
 
     /// The driver means to sleep until `at`.
@@ -184,10 +188,15 @@ impl Heart {
         self.look_early();
     }
 
-    /// Wakes the driver if an arrival is due before it means to look, or if all is done.
+    /// The tick of the next arrival.
+    fn next_tick(&self) -> Option<i64> {
+        self.feed.borrow().next_due().map(|due| self.tick.at_or_after(due))
+    }
+
+    /// Wakes the driver if an arrival's tick comes before it means to look, or if all is done.
     fn look_early(&self) {
-        let due = self.feed.borrow().next_due();
-        let early = due.map_or_else(|| self.is_done(self.now()), |due| due < self.looks_at.get());
+        let tick = self.next_tick();
+        let early = tick.map_or_else(|| self.is_done(self.now()), |tick| tick < self.looks_at.get());
         if early {
             self.looks_at.set(NOW);
             if let Some(driver) = &*self.driver.borrow() {
@@ -342,8 +351,12 @@ mod tests {
 
     /// A worker with `connections` and ten arrivals per second, in intervals of one second.
     fn heart(connections: usize) -> (Heart, mpsc::Receiver<Message>) {
+        heart_at(10.0, Tick::FINE, connections)
+    }
+
+    fn heart_at(per_second: f64, tick: Tick, connections: usize) -> (Heart, mpsc::Receiver<Message>) {
         let mut plan = plan_for("http://127.0.0.1:1");
-        plan.phases = vec![open_phase("a", 10.0, Duration::from_secs(9))];
+        plan.phases = vec![open_phase("a", per_second, Duration::from_secs(9))];
         let work = Arc::new(Workload::compile(&plan).unwrap());
         let (out, reports) = mpsc::channel(1);
         let start = Offset(0);
@@ -358,8 +371,16 @@ mod tests {
         });
         let feed = Feed::new(&work, Share::WHOLE);
         let (timeout, clock) = (1000 * MS, RunClock::start());
-        let setup =
-            HeartSetup { work, addresses: Arc::new([]), timeout, connect_timeout: timeout, connections, clock, start };
+        let setup = HeartSetup {
+            work,
+            addresses: Arc::new([]),
+            timeout,
+            connect_timeout: timeout,
+            connections,
+            clock,
+            start,
+            tick,
+        };
         (Heart::new(setup, feed, recorder), reports)
     }
 
@@ -405,6 +426,21 @@ mod tests {
         let own = own(&heart, &mut reports);
         assert_eq!((own.waited, own.sent_late), (0, 1));
         assert!((24..=26).contains(&(own.lag.max().unwrap() / 1_000_000)));
+    }
+
+    #[test]
+    fn a_connection_that_becomes_free_waits_for_the_tick_of_the_next_arrival() {
+        // The first of three per second is due at 166.67 ms.
+        for (tick, looks_at) in [(Tick::FINE, 166_666_666), (Tick::COARSE, 166_750_000)] {
+            let (heart, _reports) = heart_at(3.0, tick, 1);
+            assert_eq!(heart.next_due(), Some(looks_at));
+            heart.set_looks_at(looks_at);
+            heart.rest(0);
+            assert_eq!(heart.looks_at(), looks_at, "nothing new, so nothing to look for earlier");
+            heart.set_looks_at(looks_at + 1);
+            heart.rest(0);
+            assert_eq!(heart.looks_at(), NOW);
+        }
     }
 
     #[test]

@@ -50,6 +50,7 @@ mod workload;
 mod connection;
 mod heart;
 mod slot;
+mod tick;
 mod timer;
 mod worker;
 

@@ -50,6 +50,7 @@ pub fn quick_plan(url: &Url, users: u32, requests: u64) -> Plan {
         },
         generator: Generator {
             workers: None,
+            precision: None,
             interval: Duration::from_secs(1),
             max_send_lag: Duration::from_millis(10),
             requests: RequestLogging::None,

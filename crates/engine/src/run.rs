@@ -22,6 +22,7 @@ use crate::heart::HeartSetup;
 use crate::recorder::{Message, RecorderSetup, process_cpu_ns};
 use crate::schedule::Share;
 use crate::stop::{Stop, StopHandle};
+use crate::tick::Tick;
 use crate::worker::Worker;
 use crate::workload::{NEVER, PhaseLoad, Workload, WorkloadError, nanos, traffic_target};
 
@@ -84,6 +85,7 @@ pub struct Run {
     target: Target,
     generator: plimsoll_plan::Generator,
     workers: u32,
+    tick: Tick,
     directory: RunDir,
     producer: String,
 }
@@ -99,9 +101,10 @@ impl Run {
         let target = traffic_target(plan)?.clone();
         let addresses = resolve(&target)?.into();
         let workers = workers(plan, &work, &target);
+        let tick = Tick::choose(plan.generator.precision, &work, workers);
         let (generator, directory) = (plan.generator.clone(), directory.clone());
         let (operations, producer) = (plan.operations(), producer.to_owned());
-        Ok(Self { work, operations, addresses, target, generator, workers, directory, producer })
+        Ok(Self { work, operations, addresses, target, generator, workers, tick, directory, producer })
     }
 
     /// Makes the traffic, and returns when it has ended. Events are offered to `events` and skipped when it is full.
@@ -163,6 +166,7 @@ impl Run {
                 .collect(),
             operations: self.operations.clone(),
             workers: self.workers,
+            tick_ns: self.tick.length_ns(),
             max_send_lag_ns: nanos(self.generator.max_send_lag).cast_unsigned(),
         };
         let out = TrafficWriter::create(path, &self.producer, clock.now(), header)?;
@@ -238,6 +242,7 @@ impl Run {
             connections: usize::try_from(connections).unwrap_or(usize::MAX),
             clock,
             start,
+            tick: self.tick,
         };
         Worker { heart, recorder, share, drain: nanos(self.generator.drain), stop: stop.clone() }
     }

@@ -103,6 +103,9 @@ fn generator_lines(facts: &Facts) -> String {
         nanos(lag),
         Unit::Seconds.show(cpu),
     );
+    if let Some(tick) = tick_ns(facts) {
+        out.push_str(&format!("note: precision coarse: arrivals were sent at multiples of {}\n", nanos(tick)));
+    }
     if waited > 0 {
         out.push_str(&format!(
             "note: {} waited for a connection because all were in use; their wait is in the response time\n",
@@ -119,6 +122,10 @@ fn generator_lines(facts: &Facts) -> String {
     out
 }
 
+fn tick_ns(facts: &Facts) -> Option<u64> {
+    facts.traffic.as_ref()?.header.body.tick_ns
+}
+
 fn json(facts: &Facts) -> Value {
     let phases = phase_names(facts).into_iter().enumerate().map(|(index, name)| {
         let scope = Scope { phase: Some(index as u32), ..Scope::default() };
@@ -133,6 +140,7 @@ fn json(facts: &Facts) -> Value {
         "total": totals_json(&facts.totals(&Scope::default())),
         "generator": {
             "sent": facts.generator().map(|row| row.sent).sum::<u64>(),
+            "tick_ns": tick_ns(facts),
             "sent_late": facts.generator().map(|row| row.sent_late).sum::<u64>(),
             "send_lag_max_ns": facts.generator().map(|row| row.send_lag_max_ns).max(),
             "send_lag_p99_max_ns": facts.generator().map(|row| row.send_lag_p99_ns).max(),

@@ -12,8 +12,8 @@ use plimsoll_record::verdict::Severity;
 
 use crate::criteria::Criterion;
 use crate::model::{
-    Arrivals, Expect, Flow, Generator, Limit, Limiter, Load, Method, Phase, Plan, Rate, RateShape, RequestLogging,
-    Step, Target, ThinkTime, WindowKind,
+    Arrivals, Expect, Flow, Generator, Limit, Limiter, Load, Method, Phase, Plan, Precision, Rate, RateShape,
+    RequestLogging, Step, Target, ThinkTime, WindowKind,
 };
 use crate::template::{Part, Template};
 use crate::watch::{Alert, LogWatch, ProcessWatch, RedisSource, Watch};
@@ -82,6 +82,13 @@ impl Lines {
         self.table("[generator]");
         if let Some(workers) = generator.workers {
             self.line("workers", &workers.to_string());
+        }
+        if let Some(precision) = generator.precision {
+            let word = match precision {
+                Precision::Fine => "fine",
+                Precision::Coarse => "coarse",
+            };
+            self.line("precision", &quote(word));
         }
         self.line("interval", &quoted_duration(generator.interval));
         self.line("max_send_lag", &quoted_duration(generator.max_send_lag));

@@ -4,8 +4,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use plimsoll_plan::{
-    Arrivals, Expect, Load, Override, Part, Plan, Rate, RateShape, RedisSource, RequestLogging, Scope, Secret,
-    SourceText, Template, ThinkTime, parse, parse_criteria, parse_recorded,
+    Arrivals, Expect, Load, Override, Part, Plan, Precision, Rate, RateShape, RedisSource, RequestLogging, Scope,
+    Secret, SourceText, Template, ThinkTime, parse, parse_criteria, parse_recorded,
 };
 
 const SMALL: &str = r#"
@@ -67,7 +67,7 @@ fn what_a_plan_leaves_out_gets_the_documented_defaults() {
     assert_eq!((target.timeout, target.connect_timeout), (Duration::from_secs(30), Duration::from_secs(10)));
     assert_eq!(target.connections.get(), 1000);
     assert_eq!((plan.users.count.get(), plan.users.id.id(7)), (1, "user-7".to_owned()));
-    assert_eq!(plan.generator.requests, RequestLogging::None);
+    assert_eq!((plan.generator.requests, plan.generator.precision), (RequestLogging::None, None));
     assert_eq!(plan.generator.drain, target.timeout);
     assert_eq!(
         (plan.generator.interval, plan.generator.max_send_lag),
@@ -145,10 +145,12 @@ fn overrides_replace_single_values() {
         "flows.home.steps.home.get=/other",
         "flows.home.steps.home.expect.status=[200, \"4xx\"]",
         "users.count=6",
+        "generator.precision=coarse",
     ];
     let plan = read(SMALL, &overrides);
     assert_eq!(plan.phases[0].duration, Some(Duration::from_secs(60)));
     assert_eq!((plan.users.count.get(), plan.name.as_str()), (6, "2024"));
+    assert_eq!(plan.generator.precision, Some(Precision::Coarse));
     assert_eq!(plan.target.unwrap().headers, [("X-A".to_owned(), Template::literal("1"))]);
     let step = &plan.flows[0].steps[0];
     assert_eq!(step.path, Template::literal("/other"));

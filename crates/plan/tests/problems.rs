@@ -58,6 +58,7 @@ fn problems_of_overrides_name_the_override() {
         "phases.steady.rate=fast",
         "phases.steady=1",
         "users.count=many",
+        "generator.precision=corse",
         "name.first=x",
         "a..b=1",
         "target.url=https://me:hunter2@host",

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use plimsoll_plan::{
     Alert, Arrivals, Expect, Flow, Generator, HealthCheck, Limit, Limiter, Load, LogWatch, Method, Override, Part,
-    Phase, Plan, ProcessWatch, Rate, RateShape, RedisSource, RequestLogging, Secret, SourceText, Step, Target,
-    Template, ThinkTime, UserPattern, Users, Watch, WindowKind, parse, parse_recorded,
+    Phase, Plan, Precision, ProcessWatch, Rate, RateShape, RedisSource, RequestLogging, Secret, SourceText, Step,
+    Target, Template, ThinkTime, UserPattern, Users, Watch, WindowKind, parse, parse_recorded,
 };
 use plimsoll_record::events::Level;
 use proptest::collection::{btree_map, btree_set, vec};
@@ -221,9 +221,11 @@ fn watch() -> impl Strategy<Value = Watch> {
 
 fn generator() -> impl Strategy<Value = Generator> {
     let requests = prop_oneof![Just(RequestLogging::All), Just(RequestLogging::None)];
-    (option::of(positive()), interval(), duration(), requests, duration()).prop_map(
-        |(workers, interval, max_send_lag, requests, drain)| Generator {
+    let precision = option::of(prop_oneof![Just(Precision::Fine), Just(Precision::Coarse)]);
+    (option::of(positive()), precision, interval(), duration(), requests, duration()).prop_map(
+        |(workers, precision, interval, max_send_lag, requests, drain)| Generator {
             workers,
+            precision,
             interval,
             max_send_lag,
             requests,

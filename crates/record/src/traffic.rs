@@ -37,6 +37,9 @@ pub struct TrafficHeader {
     pub operations: Vec<String>,
     /// The number of worker threads.
     pub workers: u32,
+    /// Arrivals were sent at multiples of this many nanoseconds; `None`: each at its own time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tick_ns: Option<u64>,
     /// A send lag beyond this many nanoseconds makes an interval suspect; see `GeneratorHealth`.
     pub max_send_lag_ns: u64,
 }
@@ -278,6 +281,7 @@ mod tests {
             }],
             operations: vec!["check".to_owned()],
             workers: 1,
+            tick_ns: None,
             max_send_lag_ns: 10_000_000,
         }
     }

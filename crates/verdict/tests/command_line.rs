@@ -38,6 +38,7 @@ fn recorded(criteria: &str) -> TempDir {
         phases: vec![phase],
         operations: vec!["home".to_owned()],
         workers: 1,
+        tick_ns: None,
         max_send_lag_ns: 10_000_000,
     };
     let mut traffic = TrafficWriter::create(dir.path(), "loadgen test", Offset::ZERO, header).unwrap();

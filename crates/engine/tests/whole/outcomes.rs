@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::support::{closed, closed_phase, count, open, open_phase, record, record_with, totals};
 use plimsoll_engine::fake::{FakeServer, Reply, Script};
 use plimsoll_engine::{HealthError, StopHandle, health_check};
-use plimsoll_plan::{Expect, Flow, HealthCheck, Method, RequestLogging};
+use plimsoll_plan::{Expect, Flow, HealthCheck, Method, Precision, RequestLogging};
 use plimsoll_record::files::EndReason;
 use plimsoll_record::ledger::Outcome;
 use plimsoll_record::summary::Scope;
@@ -226,4 +226,18 @@ fn the_health_check_names_address_and_cause() {
     let gone = server(&[]).url().clone();
     let error = health_check(&closed(&gone, 1, 1), Duration::from_millis(300)).unwrap_err();
     assert!(matches!(error, HealthError::Connect { .. }) && error.to_string().contains("127.0.0.1:"), "{error}");
+}
+
+#[test]
+fn a_coarse_generator_sends_at_its_ticks_and_says_so() {
+    let server = server(&[]);
+    let mut plan = open(server.url(), 1_700.0, Duration::from_millis(500), 16);
+    let (_, fine) = record(&plan);
+    assert_eq!(fine.traffic.unwrap().header.body.tick_ns, None);
+    plan.generator.precision = Some(Precision::Coarse);
+    let (outcome, facts) = record(&plan);
+    assert_eq!(outcome.answered, 850);
+    assert_eq!(facts.traffic.as_ref().unwrap().header.body.tick_ns, Some(250_000));
+    // Arrivals lie anywhere between two ticks, and none is sent before the second.
+    assert!(facts.generator().all(|row| row.sent < 100 || row.send_lag_p99_ns > 200_000));
 }

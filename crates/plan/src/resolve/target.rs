@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use url::Url;
 
-use crate::model::{Generator, HealthCheck, Method, RequestLogging, Target, Users};
+use crate::model::{Generator, HealthCheck, Method, Precision, RequestLogging, Target, Users};
 use crate::reader::{Field, Reader, Text};
 use crate::template::UserPattern;
 
@@ -140,6 +140,7 @@ fn user_pattern(field: &Field<'_>) -> Option<UserPattern> {
 pub(super) fn generator(field: Option<&Field<'_>>, has_limiter: bool, timeout: Option<Duration>) -> Generator {
     let mut generator = Generator {
         workers: None,
+        precision: None,
         interval: INTERVAL,
         max_send_lag: MAX_SEND_LAG,
         requests: if has_limiter { RequestLogging::All } else { RequestLogging::None },
@@ -154,6 +155,8 @@ pub(super) fn generator(field: Option<&Field<'_>>, has_limiter: bool, timeout: O
 
 fn read_generator(reader: &Reader<'_>, generator: &mut Generator) {
     generator.workers = reader.optional("workers", Field::positive);
+    let words = [("fine", Precision::Fine), ("coarse", Precision::Coarse)];
+    generator.precision = reader.optional("precision", |field| field.choice(&words));
     let interval = reader.optional("interval", |field| field.duration(Duration::from_millis(100), "1s"));
     let max_send_lag = reader.optional("max_send_lag", |field| field.positive_duration("10ms"));
     let words = [("all", RequestLogging::All), ("none", RequestLogging::None)];

@@ -162,6 +162,7 @@ mod tests {
             }],
             operations: vec!["check".into()],
             workers: 1,
+            tick_ns: None,
             max_send_lag_ns: SECOND,
         };
         let mut writer = TrafficWriter::create(run.path(), "test", Offset::ZERO, header).unwrap();
