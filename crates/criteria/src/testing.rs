@@ -196,6 +196,7 @@ phase = "steady"
             }],
             operations: vec!["check".to_owned()],
             workers: 1,
+            segment: None,
             tick_ns: None,
             max_send_lag_ns: 10_000_000,
         };

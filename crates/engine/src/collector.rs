@@ -389,7 +389,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let mut plan = plan_for("http://127.0.0.1:1");
         plan.phases = vec![open_phase("a", 1.0, Duration::from_secs(1))];
-        let work = Arc::new(Workload::compile(&plan).unwrap());
+        let work = Arc::new(Workload::compile(&plan, crate::schedule::Share::WHOLE).unwrap());
         let phase = PhaseFact { name: "a".to_owned(), start_ns: Offset(0), end_ns: None, planned_arrivals: None };
         let header = TrafficHeader {
             start_ns: Offset(0),
@@ -397,6 +397,7 @@ mod tests {
             phases: vec![phase],
             operations: vec!["request".to_owned()],
             workers: 2,
+            segment: None,
             tick_ns: None,
             max_send_lag_ns: 1,
         };

@@ -43,9 +43,11 @@ enum Source {
 }
 
 impl Feed {
-    pub(crate) fn new(work: &Arc<Workload>, share: Share) -> Self {
+    /// The arrivals of one worker of the segment.
+    pub(crate) fn new(work: &Arc<Workload>, worker: Share) -> Self {
+        let share = work.segment.part(worker);
         let sources = work.phases.iter().enumerate().map(|(index, phase)| match &phase.load {
-            PhaseLoad::Open { schedule, first_user } => Source::Open(Box::new(OpenSource {
+            PhaseLoad::Open { schedule, first_user, .. } => Source::Open(Box::new(OpenSource {
                 phase: index as u16,
                 start: phase.start,
                 first_user: *first_user,
@@ -53,7 +55,8 @@ impl Feed {
                 counted: schedule.cursor(share),
             })),
             PhaseLoad::Closed(crowd) => {
-                Source::Closed(Box::new(ClosedSource::new(index as u16, phase.start, phase.end, *crowd, share)))
+                let span = (phase.start, phase.end);
+                Source::Closed(Box::new(ClosedSource::new(index as u16, span, *crowd, share, worker)))
             }
         });
         let sources = sources.collect();
@@ -205,6 +208,7 @@ struct ClosedSource {
     phase: u16,
     end: i64,
     crowd: Crowd,
+    /// Which users of the whole plan are its own.
     share: Share,
     thinking: BinaryHeap<Reverse<(i64, u32)>>,
     ready: VecDeque<Arrival>,
@@ -217,13 +221,13 @@ struct ClosedSource {
 }
 
 impl ClosedSource {
-    fn new(phase: u16, start: i64, end: i64, crowd: Crowd, share: Share) -> Self {
-        let users = share.part_of(u64::from(crowd.users.get()));
+    fn new(phase: u16, (start, end): (i64, i64), crowd: Crowd, share: Share, worker: Share) -> Self {
+        let users = worker.part_of(crowd.users);
         let spawned =
             (0..users).map(|local| (start.saturating_add(crowd.spawned_at(share.global(local))), local as u32));
         let thinking: BinaryHeap<_> = spawned.filter(|(at, _)| *at < end).map(Reverse).collect();
         let begun = vec![0; users as usize];
-        let left = crowd.quota(share);
+        let left = crowd.quota(worker);
         // A share without work is over before it begins; it must not hold the phase open.
         let ended_at = (left == Some(0)).then_some(start);
         Self { phase, end, crowd, share, thinking, ready: VecDeque::new(), begun, left, busy: 0, ended_at }
@@ -295,10 +299,14 @@ mod tests {
     const SECOND: i64 = 1_000_000_000;
 
     fn workload(phases: Vec<Phase>, users: u64) -> Arc<Workload> {
+        segment(phases, users, Share::WHOLE)
+    }
+
+    fn segment(phases: Vec<Phase>, users: u64, segment: Share) -> Arc<Workload> {
         let mut plan = plan_for("http://127.0.0.1:1");
         plan.phases = phases;
         plan.users.count = NonZeroU64::new(users).unwrap();
-        Arc::new(Workload::compile(&plan).unwrap())
+        Arc::new(Workload::compile(&plan, segment).unwrap())
     }
 
     fn feed(phases: Vec<Phase>, users: u64) -> Feed {
@@ -406,7 +414,61 @@ mod tests {
         assert!(feed.is_over(SECOND / 2));
     }
 
+    /// Everything that `workers` hand out of a segment when each answer takes no time: (phase, intended, user, flow).
+    fn all_arrivals(work: &Arc<Workload>, workers: u32) -> Vec<(u16, i64, u64, u16)> {
+        let mut all = Vec::new();
+        for index in 0..workers {
+            let mut feed = Feed::new(work, Share::of(index, workers).unwrap());
+            while let Some(due) = feed.next_due() {
+                let arrival = feed.pop(due).expect("what is due is handed out");
+                all.push((arrival.phase, arrival.intended, arrival.user, arrival.flow));
+                feed.give_back(&arrival, due);
+            }
+        }
+        all.sort_unstable();
+        all
+    }
+
+    fn mixed_phases(open: f64, crowd: u32, iterations: Option<u64>) -> Vec<Phase> {
+        let second = Duration::from_secs(1);
+        let think = ThinkTime::Uniform { min: Duration::from_millis(20), max: Duration::from_millis(90) };
+        let mut poisson = open_phase("b", open, second);
+        let plimsoll_plan::Load::Open { arrivals, .. } = &mut poisson.load else { unreachable!() };
+        *arrivals = plimsoll_plan::Arrivals::Poisson;
+        let mut spawned = closed_phase("d", crowd, think, None, Some(second));
+        let plimsoll_plan::Load::Closed { spawn_rate, .. } = &mut spawned.load else { unreachable!() };
+        *spawn_rate = plimsoll_plan::Rate::per_second(9.0);
+        let last = closed_phase("e", crowd, think, iterations, iterations.is_none().then_some(second));
+        vec![open_phase("a", open, second), poisson, closed_phase("c", crowd, think, None, Some(second)), spawned, last]
+    }
+
     proptest! {
+        #[test]
+        fn segments_together_are_the_whole(
+            open in 0.0..200.0, crowd in 1u32..12, users in 1u64..20, segments in 1u32..6, workers in 1u32..4,
+        ) {
+            let phases = mixed_phases(open, crowd, None);
+            let mut parts: Vec<_> = (0..segments)
+                .flat_map(|index| all_arrivals(&segment(phases.clone(), users, Share::of(index, segments).unwrap()), workers))
+                .collect();
+            parts.sort_unstable();
+            prop_assert_eq!(parts, all_arrivals(&workload(phases, users), 1));
+        }
+
+        /// Which user gets how many of them depends on how fast the answers come, their number does not.
+        #[test]
+        fn segments_split_iterations_exactly(crowd in 1u32..12, iterations in 1u64..200, segments in 1u32..9, workers in 1u32..5) {
+            let phases = mixed_phases(1.0, crowd, Some(iterations));
+            let mut begun = 0;
+            for index in 0..segments {
+                let work = segment(phases.clone(), 3, Share::of(index, segments).unwrap());
+                let here = all_arrivals(&work, workers).iter().filter(|(phase, ..)| *phase == 4).count() as u64;
+                prop_assert_eq!(Some(here), work.phases[4].planned);
+                begun += here;
+            }
+            prop_assert_eq!(begun, iterations);
+        }
+
         #[test]
         fn what_is_scheduled_is_handed_out_or_in_the_backlog(
             steps in proptest::collection::vec((0i64..200_000_000, 0usize..20, any::<bool>()), 1..60),

@@ -357,7 +357,7 @@ mod tests {
     fn heart_at(per_second: f64, tick: Tick, connections: usize) -> (Heart, mpsc::Receiver<Message>) {
         let mut plan = plan_for("http://127.0.0.1:1");
         plan.phases = vec![open_phase("a", per_second, Duration::from_secs(9))];
-        let work = Arc::new(Workload::compile(&plan).unwrap());
+        let work = Arc::new(Workload::compile(&plan, Share::WHOLE).unwrap());
         let (out, reports) = mpsc::channel(1);
         let start = Offset(0);
         let recorder = Recorder::new(RecorderSetup {

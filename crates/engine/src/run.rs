@@ -11,7 +11,7 @@ use std::time::Duration;
 use plimsoll_plan::{Plan, RequestLogging, Target};
 use plimsoll_record::files::{EndReason, WriteError};
 use plimsoll_record::requests::RequestWriter;
-use plimsoll_record::traffic::{PhaseFact, TrafficHeader, TrafficWriter};
+use plimsoll_record::traffic::{PhaseFact, SegmentFact, TrafficHeader, TrafficWriter};
 use plimsoll_record::{Offset, RunClock, RunDir};
 use tokio::sync::mpsc;
 
@@ -33,7 +33,7 @@ const REPORTS_AHEAD: usize = 16;
 /// Arrivals per second that one worker takes care of without being noticed.
 const RATE_PER_WORKER: f64 = 20_000.0;
 /// Closed users with a request each that one worker takes care of.
-const USERS_PER_WORKER: u32 = 64;
+const USERS_PER_WORKER: u64 = 64;
 
 /// Why a run could not be prepared.
 #[derive(Debug, thiserror::Error)]
@@ -83,6 +83,7 @@ pub struct Run {
     operations: Vec<String>,
     addresses: Arc<[SocketAddr]>,
     target: Target,
+    connections: u64,
     generator: plimsoll_plan::Generator,
     workers: u32,
     tick: Tick,
@@ -97,14 +98,30 @@ impl Run {
     /// # Errors
     /// [`PrepareError`] when the plan makes no traffic that can be sent, or the target has no address.
     pub fn prepare(plan: &Plan, directory: &RunDir, producer: &str) -> Result<Self, PrepareError> {
-        let work = Arc::new(Workload::compile(plan)?);
+        Self::prepare_segment(plan, Share::WHOLE, directory, producer)
+    }
+
+    /// The same for one part of the plan's arrivals, users, iterations and connections, when several generators share
+    /// the load. Each of them needs a record of its own. The parts together are exactly the whole; only connections
+    /// may be more than planned, because each part has at least one.
+    ///
+    /// # Errors
+    /// As [`Run::prepare`].
+    pub fn prepare_segment(
+        plan: &Plan,
+        segment: Share,
+        directory: &RunDir,
+        producer: &str,
+    ) -> Result<Self, PrepareError> {
+        let work = Arc::new(Workload::compile(plan, segment)?);
         let target = traffic_target(plan)?.clone();
         let addresses = resolve(&target)?.into();
-        let workers = workers(plan, &work, &target);
+        let connections = segment.part_of(u64::from(target.connections.get())).max(1);
+        let workers = workers(plan, &work, connections);
         let tick = Tick::choose(plan.generator.precision, &work, workers);
         let (generator, directory) = (plan.generator.clone(), directory.clone());
         let (operations, producer) = (plan.operations(), producer.to_owned());
-        Ok(Self { work, operations, addresses, target, generator, workers, tick, directory, producer })
+        Ok(Self { work, operations, addresses, target, connections, generator, workers, tick, directory, producer })
     }
 
     /// Makes the traffic, and returns when it has ended. Events are offered to `events` and skipped when it is full.
@@ -166,6 +183,7 @@ impl Run {
                 .collect(),
             operations: self.operations.clone(),
             workers: self.workers,
+            segment: segment_fact(self.work.segment),
             tick_ns: self.tick.length_ns(),
             max_send_lag_ns: nanos(self.generator.max_send_lag).cast_unsigned(),
         };
@@ -233,7 +251,7 @@ impl Run {
             log_requests: self.generator.requests == RequestLogging::All,
             out: out.clone(),
         };
-        let connections = share.part_of(u64::from(self.target.connections.get()));
+        let connections = share.part_of(self.connections);
         let heart = HeartSetup {
             work: Arc::clone(&self.work),
             addresses: Arc::clone(&self.addresses),
@@ -246,6 +264,10 @@ impl Run {
         };
         Worker { heart, recorder, share, drain: nanos(self.generator.drain), stop: stop.clone() }
     }
+}
+
+fn segment_fact(segment: Share) -> Option<SegmentFact> {
+    (segment != Share::WHOLE).then(|| SegmentFact { number: segment.index() + 1, of: segment.count() })
 }
 
 fn finish(mut collector: Collector, clock: &RunClock, stop: &StopHandle) -> Result<RunOutcome, RunError> {
@@ -265,16 +287,16 @@ fn finish(mut collector: Collector, clock: &RunClock, stop: &StopHandle) -> Resu
 }
 
 /// How many workers: what the plan says, else one per core, at most what the load needs and as many as connections.
-fn workers(plan: &Plan, work: &Workload, target: &Target) -> u32 {
+fn workers(plan: &Plan, work: &Workload, connections: u64) -> u32 {
     let cores = std::thread::available_parallelism().map_or(1, |cores| u32::try_from(cores.get()).unwrap_or(1));
     let needed = work.phases.iter().map(|phase| needed(&phase.load)).max().unwrap_or(1);
     let wanted = plan.generator.workers.map_or_else(|| cores.min(needed), NonZeroU32::get);
-    wanted.clamp(1, target.connections.get())
+    wanted.clamp(1, u32::try_from(connections).unwrap_or(u32::MAX))
 }
 
 fn needed(load: &PhaseLoad) -> u32 {
     match load {
-        PhaseLoad::Open { schedule, .. } => (schedule.peak() / RATE_PER_WORKER).ceil() as u32,
-        PhaseLoad::Closed(crowd) => crowd.users.get().div_ceil(USERS_PER_WORKER),
+        PhaseLoad::Open { peak, .. } => (peak / RATE_PER_WORKER).ceil() as u32,
+        PhaseLoad::Closed(crowd) => u32::try_from(crowd.users.div_ceil(USERS_PER_WORKER)).unwrap_or(u32::MAX),
     }
 }

@@ -24,11 +24,11 @@ pub struct Planned {
     pub at_ns: u64,
 }
 
-/// Worker `index` of `count`: which arrivals of a schedule are its own.
+/// Part `index` of `count`: which arrivals of a schedule, and which users, are a segment's or a worker's own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Share {
-    index: u32,
-    count: u32,
+    index: u64,
+    count: u64,
 }
 
 impl Share {
@@ -38,19 +38,44 @@ impl Share {
     /// Part `index` (from 0) of `count`; `None` unless `index < count`.
     #[must_use]
     pub fn of(index: u32, count: u32) -> Option<Self> {
-        (index < count).then_some(Self { index, count })
+        (index < count).then_some(Self { index: u64::from(index), count: u64::from(count) })
+    }
+
+    /// Its place among the parts, from 0.
+    #[must_use]
+    pub fn index(self) -> u64 {
+        self.index
+    }
+
+    /// How many parts there are.
+    #[must_use]
+    pub fn count(self) -> u64 {
+        self.count
+    }
+
+    /// A share of this share. All shares of all parts together are the whole.
+    #[must_use]
+    pub fn part(self, inner: Self) -> Self {
+        Self { index: self.index + self.count * inner.index, count: self.count * inner.count }
     }
 
     /// How many of `total` things numbered from 0 belong to this part.
     #[must_use]
     pub fn part_of(self, total: u64) -> u64 {
-        total.saturating_sub(u64::from(self.index)).div_ceil(u64::from(self.count))
+        total.saturating_sub(self.index).div_ceil(self.count)
+    }
+
+    /// How many of `total` iterations belong to this part of `users` users: the parts that have users share them.
+    #[must_use]
+    pub fn iterations_of(self, total: u64, users: u64) -> u64 {
+        let sharing = Self { count: self.count.min(users), ..self };
+        if sharing.index < sharing.count { sharing.part_of(total) } else { 0 }
     }
 
     /// The number in the whole of this part's thing `local`.
     #[must_use]
     pub fn global(self, local: u64) -> u64 {
-        local * u64::from(self.count) + u64::from(self.index)
+        local * self.count + self.index
     }
 }
 
@@ -298,6 +323,26 @@ mod tests {
         fn a_share_counts_what_it_holds(total in 0u64..1000, workers in 1u32..9) {
             let parts: u64 = (0..workers).map(|index| Share::of(index, workers).unwrap().part_of(total)).sum();
             prop_assert_eq!(parts, total);
+        }
+
+        #[test]
+        fn a_share_of_a_share_holds_what_both_hold(total in 0u64..1000, outer in (0u32..9, 1u32..9), inner in (0u32..9, 1u32..9)) {
+            let share = |(index, count): (u32, u32)| Share::of(index % count, count).unwrap();
+            let (outer, inner) = (share(outer), share(inner));
+            let both = outer.part(inner);
+            let local = inner.part_of(outer.part_of(total));
+            prop_assert_eq!(both.part_of(total), local);
+            for n in 0..local {
+                prop_assert_eq!(both.global(n), outer.global(inner.global(n)));
+            }
+        }
+
+        #[test]
+        fn all_iterations_go_to_parts_that_have_users(total in 0u64..1000, users in 1u64..9, parts in 1u32..9) {
+            let shares = (0..parts).map(|index| Share::of(index, parts).unwrap());
+            let of = |share: Share| (share.iterations_of(total, users), share.part_of(users));
+            prop_assert!(shares.clone().map(of).all(|(iterations, users)| iterations == 0 || users > 0));
+            prop_assert_eq!(shares.map(|share| of(share).0).sum::<u64>(), total);
         }
     }
 

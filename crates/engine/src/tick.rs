@@ -47,14 +47,14 @@ impl Tick {
 /// Arrivals that come by the clock, at the busiest time. Users that do not think come with their answers.
 fn arrivals_per_second(load: &PhaseLoad) -> f64 {
     match load {
-        PhaseLoad::Open { schedule, .. } => schedule.peak(),
+        PhaseLoad::Open { peak, .. } => *peak,
         PhaseLoad::Closed(crowd) => {
             let pause = match crowd.think {
                 ThinkTime::None => return 0.0,
                 ThinkTime::Constant(pause) => pause.as_secs_f64(),
                 ThinkTime::Uniform { min, max } => f64::midpoint(min.as_secs_f64(), max.as_secs_f64()),
             };
-            f64::from(crowd.users.get()) / pause
+            crowd.users as f64 / pause
         }
     }
 }
@@ -63,6 +63,7 @@ fn arrivals_per_second(load: &PhaseLoad) -> f64 {
 mod tests {
     use super::*;
     use crate::fixtures::{closed_phase, open_phase, plan_for};
+    use crate::schedule::Share;
     use plimsoll_plan::Phase;
     use std::time::Duration;
 
@@ -71,7 +72,7 @@ mod tests {
     fn chosen(phase: Phase, precision: Option<Precision>, workers: u32) -> Tick {
         let mut plan = plan_for("http://127.0.0.1:1");
         plan.phases = vec![phase];
-        Tick::choose(precision, &Workload::compile(&plan).unwrap(), workers)
+        Tick::choose(precision, &Workload::compile(&plan, Share::WHOLE).unwrap(), workers)
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //!
 //! Shared by all workers and never changed. It knows no clock: times are nanoseconds from the start of the traffic.
 
-use std::num::{NonZeroU32, NonZeroU64};
+use std::num::NonZeroU64;
 use std::time::Duration;
 
 use plimsoll_plan::{Load, Plan, Target, ThinkTime};
@@ -38,6 +38,8 @@ pub(crate) struct Workload {
     pub(crate) flows: Vec<Flow>,
     pub(crate) phases: Vec<Phase>,
     pub(crate) users: NonZeroU64,
+    /// The part of the plan that is this generator's own.
+    pub(crate) segment: Share,
     weights: Weights,
 }
 
@@ -62,25 +64,26 @@ pub(crate) struct Phase {
 /// The load of a phase.
 #[derive(Debug)]
 pub(crate) enum PhaseLoad {
-    /// Open model; arrivals take users in turn, the first one `first_user` (from 0).
-    Open { schedule: Schedule, first_user: u64 },
+    /// Open model; arrivals take users in turn, the first one `first_user` (from 0). The schedule is the whole plan's,
+    /// `peak` the highest rate of the segment.
+    Open { schedule: Schedule, first_user: u64, peak: f64 },
     /// Closed model.
     Closed(Crowd),
 }
 
-/// The users of a closed phase.
+/// The users of a closed phase that belong to the segment.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Crowd {
-    pub(crate) users: NonZeroU32,
+    pub(crate) users: u64,
     /// Users started per second; `None`: all at once.
     pub(crate) spawn_rate: Option<f64>,
     pub(crate) think: ThinkTime,
-    pub(crate) iterations: Option<NonZeroU64>,
+    pub(crate) iterations: Option<u64>,
     pub(crate) draws: Draws,
 }
 
 impl Workload {
-    pub(crate) fn compile(plan: &Plan) -> Result<Self, WorkloadError> {
+    pub(crate) fn compile(plan: &Plan, segment: Share) -> Result<Self, WorkloadError> {
         let target = traffic_target(plan)?;
         let operations = Operation::compile_all(plan, target)?;
         let mut next = 0;
@@ -93,8 +96,9 @@ impl Workload {
         Ok(Self {
             operations,
             flows: flows.collect(),
-            phases: compile_phases(plan)?,
+            phases: compile_phases(plan, segment)?,
             users: plan.users.count,
+            segment,
             weights: Weights::new(plan.flows.iter().map(|flow| flow.weight)),
         })
     }
@@ -130,14 +134,14 @@ impl Workload {
 }
 
 impl Crowd {
-    /// When user `index` (from 0) starts, from the start of the phase.
+    /// When user `index` (from 0, in the whole plan) starts, from the start of the phase.
     pub(crate) fn spawned_at(&self, index: u64) -> i64 {
         self.spawn_rate.map_or(0, |rate| (index as f64 / rate * 1e9).min(NEVER as f64 / 4.0) as i64)
     }
 
-    /// How many iterations fall to a share.
-    pub(crate) fn quota(&self, share: Share) -> Option<u64> {
-        self.iterations.map(|iterations| share.part_of(iterations.get()))
+    /// How many iterations fall to a worker.
+    pub(crate) fn quota(&self, worker: Share) -> Option<u64> {
+        self.iterations.map(|iterations| worker.iterations_of(iterations, self.users))
     }
 }
 
@@ -146,7 +150,7 @@ pub(crate) fn traffic_target(plan: &Plan) -> Result<&Target, WorkloadError> {
     plan.target.as_ref().filter(|_| !idle).ok_or(WorkloadError::NoTraffic)
 }
 
-fn compile_phases(plan: &Plan) -> Result<Vec<Phase>, WorkloadError> {
+fn compile_phases(plan: &Plan, segment: Share) -> Result<Vec<Phase>, WorkloadError> {
     let (mut start, mut first_user) = (0, 0);
     let mut phases = Vec::new();
     for (index, phase) in plan.phases.iter().enumerate() {
@@ -155,35 +159,26 @@ fn compile_phases(plan: &Plan) -> Result<Vec<Phase>, WorkloadError> {
         }
         let end = phase.duration.map_or(NEVER, |length| start.saturating_add(nanos(length)));
         let seeds = Draws::new(plan.seed, index as u64);
-        let (load, planned) = compile_load(phase, first_user, seeds);
-        if matches!(load, PhaseLoad::Open { .. }) {
-            first_user += planned.unwrap_or(0);
-        }
+        let (load, planned) = match &phase.load {
+            Load::Open { rate, arrivals } => {
+                let schedule = Schedule::new(rate, *arrivals, phase.duration.unwrap_or_default(), seeds.bits(0));
+                let (all, peak) = (schedule.count(), schedule.peak() / segment.count() as f64);
+                let load = PhaseLoad::Open { schedule, first_user, peak };
+                first_user += all;
+                (load, Some(segment.part_of(all)))
+            }
+            Load::Closed { users, spawn_rate, think, iterations } => {
+                let users = u64::from(users.get());
+                let iterations = iterations.map(|iterations| segment.iterations_of(iterations.get(), users));
+                let spawn_rate = spawn_rate.map(plimsoll_plan::Rate::as_per_second).filter(|rate| *rate > 0.0);
+                let (users, draws) = (segment.part_of(users), seeds.of(2));
+                (PhaseLoad::Closed(Crowd { users, spawn_rate, think: *think, iterations, draws }), iterations)
+            }
+        };
         phases.push(Phase { name: phase.name.clone(), start, end, planned, load, flow_draws: seeds.of(1) });
         start = end;
     }
     Ok(phases)
-}
-
-fn compile_load(phase: &plimsoll_plan::Phase, first_user: u64, seeds: Draws) -> (PhaseLoad, Option<u64>) {
-    match &phase.load {
-        Load::Open { rate, arrivals } => {
-            let length = phase.duration.unwrap_or_default();
-            let schedule = Schedule::new(rate, *arrivals, length, seeds.bits(0));
-            let planned = schedule.count();
-            (PhaseLoad::Open { schedule, first_user }, Some(planned))
-        }
-        Load::Closed { users, spawn_rate, think, iterations } => {
-            let crowd = Crowd {
-                users: *users,
-                spawn_rate: spawn_rate.map(plimsoll_plan::Rate::as_per_second).filter(|rate| *rate > 0.0),
-                think: *think,
-                iterations: *iterations,
-                draws: seeds.of(2),
-            };
-            (PhaseLoad::Closed(crowd), iterations.map(NonZeroU64::get))
-        }
-    }
 }
 
 /// A duration in nanoseconds, at the end of the range when it is longer than that.

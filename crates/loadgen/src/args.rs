@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
+use plimsoll_engine::schedule::Share;
 
 /// Makes honest HTTP traffic and records every request.
 #[derive(Debug, Parser)]
@@ -33,8 +34,18 @@ pub(crate) struct RunArguments {
     /// Override a key of the plan, e.g. `--set generator.interval=500ms`. May be repeated.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub(crate) overrides: Vec<String>,
+    /// Make only part K of N of the load: N generators with the same plan make exactly the whole.
+    #[arg(long, value_name = "K/N", value_parser = segment)]
+    pub(crate) segment: Option<Share>,
     #[command(flatten)]
     pub(crate) output: OutputArguments,
+}
+
+/// `2/5` is the second of five parts.
+fn segment(text: &str) -> Result<Share, String> {
+    let numbers = text.split_once('/').and_then(|(number, of)| Some((number.parse::<u32>().ok()?, of.parse().ok()?)));
+    let share = numbers.and_then(|(number, of)| Share::of(number.checked_sub(1)?, of));
+    share.ok_or_else(|| "write K/N with K from 1 to N, for example 2/5".to_owned())
 }
 
 #[derive(Args, Debug)]
@@ -114,6 +125,14 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn a_segment_is_one_of_its_number() {
+        assert_eq!(segment("2/5").unwrap(), Share::of(1, 5).unwrap());
+        for text in ["0/5", "6/5", "1/0", "2", "a/b", "-1/5", ""] {
+            assert!(segment(text).unwrap_err().contains("2/5"), "{text}");
+        }
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use std::sync::mpsc;
 use std::time::Duration;
 
+use plimsoll_engine::schedule::Share;
 use plimsoll_engine::{HealthError, PrepareError, Run, RunOutcome, StopHandle, health_check};
 use plimsoll_plan::Plan;
 use plimsoll_record::files::{EndReason, WriteError};
@@ -30,9 +31,10 @@ pub(crate) fn run(plan: &Plan, arguments: &RunArguments) -> Result<ExitCode, Fai
     check_target(plan)?;
     let directory = match &arguments.run_dir {
         Some(path) => path.clone(),
-        None => default_directory(plan),
+        None => default_directory(plan, arguments.segment),
     };
-    let outcome = record(plan, &directory, &arguments.output, &stop)?;
+    let segment = arguments.segment.unwrap_or(Share::WHOLE);
+    let outcome = record(plan, segment, &directory, &arguments.output, &stop)?;
     anstream::eprintln!("recorded in {}", directory.display());
     Ok(exit_code(outcome, false))
 }
@@ -42,12 +44,12 @@ pub(crate) fn quick(plan: &Plan, arguments: &QuickArguments) -> Result<ExitCode,
     let stop = listen_for_signals()?;
     check_target(plan)?;
     let outcome = match &arguments.run_dir {
-        Some(path) => record(plan, path, &arguments.output, &stop)?,
+        Some(path) => record(plan, Share::WHOLE, path, &arguments.output, &stop)?,
         None => {
             let temporary = tempfile::Builder::new().prefix("loadgen-").tempdir().map_err(|error| {
                 Failure::new(ENVIRONMENT, format!("error: cannot make a temporary directory: {error}; use --run-dir"))
             })?;
-            record(plan, temporary.path(), &arguments.output, &stop)?
+            record(plan, Share::WHOLE, temporary.path(), &arguments.output, &stop)?
         }
     };
     Ok(exit_code(outcome, true))
@@ -67,22 +69,31 @@ fn check_target(plan: &Plan) -> Result<(), Failure> {
     })
 }
 
-/// `runs/<utc>-<plan>`, with a number behind it when two runs begin in one second.
-fn default_directory(plan: &Plan) -> PathBuf {
+/// `runs/<utc>-<plan>`, with the segment if there is one, and a number when two runs begin in one second.
+fn default_directory(plan: &Plan, segment: Option<Share>) -> PathBuf {
     let stamp = jiff::Timestamp::now().strftime("%Y%m%dT%H%M%SZ");
-    let base = PathBuf::from("runs").join(format!("{stamp}-{}", plan.name));
-    let numbered = (2..100).map(|n| base.with_file_name(format!("{stamp}-{}-{n}", plan.name)));
+    let segment = segment.map_or_else(String::new, |part| format!("-{}of{}", part.index() + 1, part.count()));
+    let name = format!("{stamp}-{}{segment}", plan.name);
+    let base = PathBuf::from("runs").join(&name);
+    let numbered = (2..100).map(|n| base.with_file_name(format!("{name}-{n}")));
     std::iter::once(base.clone()).chain(numbered).find(|path| !path.exists()).unwrap_or(base)
 }
 
-fn record(plan: &Plan, path: &Path, output: &OutputArguments, stop: &StopHandle) -> Result<RunOutcome, Failure> {
+fn record(
+    plan: &Plan,
+    segment: Share,
+    path: &Path,
+    output: &OutputArguments,
+    stop: &StopHandle,
+) -> Result<RunOutcome, Failure> {
     let directory = RunDir::create_or_join(path, &plan.name, &producer()).map_err(|error| run_failure(&error))?;
     directory.store_plan(&plan.to_toml()).map_err(|error| run_failure(&error))?;
     let connections = plan.target.as_ref().map_or(0, |target| target.connections.get());
     if let Some(warning) = limits::raise_open_files(connections) {
         anstream::eprintln!("{warning}");
     }
-    let run = Run::prepare(plan, &directory, &producer()).map_err(|error| prepare_failure(&error))?;
+    let run = Run::prepare_segment(plan, segment, &directory, &producer());
+    let run = run.map_err(|error| prepare_failure(&error))?;
     let (events, shown) = mpsc::sync_channel(EVENTS);
     let outcome = std::thread::scope(|scope| {
         let run = scope.spawn(|| run.run(stop, events));

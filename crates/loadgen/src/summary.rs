@@ -6,6 +6,7 @@ use std::time::Duration;
 use plimsoll_record::latency::Histogram;
 use plimsoll_record::ledger::Class;
 use plimsoll_record::summary::{Facts, Percentile, Scope, Totals};
+use plimsoll_record::traffic::SegmentFact;
 use plimsoll_record::units::{Unit, show_count, show_duration};
 use serde_json::{Map, Value, json};
 
@@ -103,6 +104,9 @@ fn generator_lines(facts: &Facts) -> String {
         nanos(lag),
         Unit::Seconds.show(cpu),
     );
+    if let Some(segment) = segment(facts) {
+        out.push_str(&format!("note: this is segment {} of {} of the load\n", segment.number, segment.of));
+    }
     if let Some(tick) = tick_ns(facts) {
         out.push_str(&format!("note: precision coarse: arrivals were sent at multiples of {}\n", nanos(tick)));
     }
@@ -126,6 +130,10 @@ fn tick_ns(facts: &Facts) -> Option<u64> {
     facts.traffic.as_ref()?.header.body.tick_ns
 }
 
+fn segment(facts: &Facts) -> Option<SegmentFact> {
+    facts.traffic.as_ref()?.header.body.segment
+}
+
 fn json(facts: &Facts) -> Value {
     let phases = phase_names(facts).into_iter().enumerate().map(|(index, name)| {
         let scope = Scope { phase: Some(index as u32), ..Scope::default() };
@@ -136,6 +144,7 @@ fn json(facts: &Facts) -> Value {
     let phases: Vec<Value> = phases.collect();
     json!({
         "run": facts.run.info().id,
+        "segment": segment(facts).map(|segment| json!({ "number": segment.number, "of": segment.of })),
         "phases": phases,
         "total": totals_json(&facts.totals(&Scope::default())),
         "generator": {

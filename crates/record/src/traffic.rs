@@ -37,11 +37,24 @@ pub struct TrafficHeader {
     pub operations: Vec<String>,
     /// The number of worker threads.
     pub workers: u32,
+    /// Which part of the plan's load this generator made; `None`: all of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub segment: Option<SegmentFact>,
     /// Arrivals were sent at multiples of this many nanoseconds; `None`: each at its own time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tick_ns: Option<u64>,
     /// A send lag beyond this many nanoseconds makes an interval suspect; see `GeneratorHealth`.
     pub max_send_lag_ns: u64,
+}
+
+/// One part of a load that several generators share.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SegmentFact {
+    /// Its number, from 1.
+    pub number: u64,
+    /// How many parts there are.
+    pub of: u64,
 }
 
 /// A phase as planned.
@@ -54,7 +67,7 @@ pub struct PhaseFact {
     pub start_ns: Offset,
     /// When it ends; `None` when it ends with its iterations.
     pub end_ns: Option<Offset>,
-    /// Arrivals it schedules in all, when the plan alone decides that (open model, fixed iterations).
+    /// Arrivals it schedules in all (in this segment of it), when the plan alone decides that (open model, fixed iterations).
     pub planned_arrivals: Option<u64>,
 }
 
@@ -281,6 +294,7 @@ mod tests {
             }],
             operations: vec!["check".to_owned()],
             workers: 1,
+            segment: None,
             tick_ns: None,
             max_send_lag_ns: 10_000_000,
         }

@@ -38,6 +38,7 @@ fn recorded(criteria: &str) -> TempDir {
         phases: vec![phase],
         operations: vec!["home".to_owned()],
         workers: 1,
+        segment: None,
         tick_ns: None,
         max_send_lag_ns: 10_000_000,
     };

@@ -3,13 +3,15 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use crate::support::{closed, closed_phase, count, open, open_phase, record, record_with, totals};
+use crate::support::{closed, closed_phase, count, open, open_phase, record, record_segment, record_with, totals};
 use plimsoll_engine::fake::{FakeServer, Reply, Script};
+use plimsoll_engine::schedule::Share;
 use plimsoll_engine::{HealthError, StopHandle, health_check};
 use plimsoll_plan::{Expect, Flow, HealthCheck, Method, Precision, RequestLogging};
 use plimsoll_record::files::EndReason;
 use plimsoll_record::ledger::Outcome;
 use plimsoll_record::summary::Scope;
+use plimsoll_record::traffic::SegmentFact;
 
 fn server(replies: &[Reply]) -> FakeServer {
     FakeServer::start(Script { replies: replies.to_vec(), ..Script::default() }).unwrap()
@@ -240,4 +242,22 @@ fn a_coarse_generator_sends_at_its_ticks_and_says_so() {
     assert_eq!(facts.traffic.as_ref().unwrap().header.body.tick_ns, Some(250_000));
     // Arrivals lie anywhere between two ticks, and none is sent before the second.
     assert!(facts.generator().all(|row| row.sent < 100 || row.send_lag_p99_ns > 200_000));
+}
+
+#[test]
+fn two_segments_make_the_whole_load_and_say_which_they_are() {
+    let server = server(&[]);
+    let mut plan = open(server.url(), 301.0, Duration::from_secs(1), 5);
+    plan.phases.push(closed(server.url(), 3, 50).phases.remove(0));
+    let mut parts = Vec::new();
+    for index in 0..2 {
+        let (_, facts) = record_segment(&plan, Share::of(index, 2).unwrap());
+        let header = &facts.traffic.as_ref().unwrap().header.body;
+        assert_eq!(header.segment, Some(SegmentFact { number: u64::from(index) + 1, of: 2 }));
+        let planned: Vec<_> = header.phases.iter().map(|phase| phase.planned_arrivals.unwrap()).collect();
+        assert_eq!(totals(&facts).ledger.scheduled(), planned.iter().sum::<u64>());
+        parts.push(planned);
+    }
+    assert_eq!(parts, [[151, 25], [150, 25]]);
+    assert_eq!(server.requests(), 351);
 }

@@ -4,6 +4,7 @@ use std::num::NonZeroU32;
 use std::sync::mpsc;
 use std::time::Duration;
 
+use plimsoll_engine::schedule::Share;
 use plimsoll_engine::{Run, RunOutcome, StopHandle, quick_plan};
 use plimsoll_plan::{Arrivals, Load, Phase, Plan, Rate, RateShape, ThinkTime};
 use plimsoll_record::RunDir;
@@ -22,6 +23,16 @@ pub(crate) fn record_with(plan: &Plan, stop: &StopHandle) -> (RunOutcome, Facts)
     let run = RunDir::create_or_join(directory.path(), &plan.name, "test 1.0").unwrap();
     let (events, _shown) = mpsc::sync_channel(1);
     let outcome = Run::prepare(plan, &run, "test 1.0").unwrap().run(stop, events).unwrap();
+    (outcome, Facts::load(directory.path()).unwrap())
+}
+
+/// Runs one segment of `plan` and reads its record back.
+pub(crate) fn record_segment(plan: &Plan, segment: Share) -> (RunOutcome, Facts) {
+    let directory = tempfile::tempdir().unwrap();
+    let run = RunDir::create_or_join(directory.path(), &plan.name, "test 1.0").unwrap();
+    let (events, _shown) = mpsc::sync_channel(1);
+    let prepared = Run::prepare_segment(plan, segment, &run, "test 1.0").unwrap();
+    let outcome = prepared.run(&StopHandle::new(), events).unwrap();
     (outcome, Facts::load(directory.path()).unwrap())
 }
 

@@ -162,6 +162,7 @@ mod tests {
             }],
             operations: vec!["check".into()],
             workers: 1,
+            segment: None,
             tick_ns: None,
             max_send_lag_ns: SECOND,
         };
