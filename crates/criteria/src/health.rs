@@ -54,6 +54,7 @@ struct Trouble {
 enum Cause {
     NoTraffic,
     Incomplete,
+    Segment,
     Contaminated,
     OfferedTooLittle,
     LocalResource,
@@ -65,6 +66,7 @@ impl Cause {
         match self {
             Self::NoTraffic => "there was no traffic",
             Self::Incomplete => "the run did not reach its end",
+            Self::Segment => "this is only a part of the load",
             Self::Contaminated => "loadgen itself was late",
             Self::OfferedTooLittle => "less than the planned load was offered",
             Self::LocalResource => "loadgen ran out of ports or file descriptors",
@@ -91,6 +93,7 @@ impl Health {
         }
         let judged = Judged::of(run, criteria);
         health.check_end(run);
+        health.check_segment(run);
         health.check_arrivals(&judged);
         health.check_resources(&judged);
         health.check_lag(run, &judged);
@@ -145,6 +148,17 @@ impl Health {
         let planned = traffic.header.body.phases.iter().filter_map(|phase| phase.end_ns).max();
         let of = planned.map_or_else(String::new, |end| format!(" of {:.1} s", end.as_secs_f64()));
         self.trouble(Cause::Incomplete, format!("{how}: {last:.1} s{of} were recorded; run it again to the end"));
+    }
+
+    /// The plan's criteria are about the whole load, and a part of it proves nothing about the whole.
+    fn check_segment(&mut self, run: &JudgedRun<'_>) {
+        if let Some(segment) = run.facts.traffic.as_ref().and_then(|traffic| traffic.header.body.segment) {
+            let words = format!(
+                "this is segment {} of {} of the load, and the criteria are about the whole",
+                segment.number, segment.of
+            );
+            self.trouble(Cause::Segment, words);
+        }
     }
 
     fn check_arrivals(&mut self, judged: &Judged) {
@@ -215,7 +229,7 @@ fn distorts(cause: Cause, metric: &Metric, unfinished: &dyn Fn() -> bool) -> boo
         Cause::NoTraffic => latency || rate || share,
         Cause::Incomplete => rate || (latency || share) && unfinished(),
         Cause::Contaminated => latency || rate,
-        Cause::OfferedTooLittle => rate,
+        Cause::OfferedTooLittle | Cause::Segment => rate,
         Cause::LocalResource => rate || share,
     }
 }
@@ -368,6 +382,7 @@ fn spans(windows: &[Window]) -> String {
 #[cfg(test)]
 mod tests {
     use plimsoll_record::Offset;
+    use plimsoll_record::traffic::SegmentFact;
 
     use super::*;
     use crate::testing::{SECOND, Script, Second};
@@ -483,6 +498,12 @@ mod tests {
         check(&Script { end: None, ..healthy() }, Judgement::Inconclusive, &["partial", "60.0 s of 60.0 s"]);
         let interrupted = Script { end: Some(EndReason::Interrupted), ..healthy() };
         check(&interrupted, Judgement::Inconclusive, &["the run was interrupted"]);
+    }
+
+    #[test]
+    fn a_part_of_the_load_proves_nothing_about_the_whole() {
+        let segment = Some(SegmentFact { number: 2, of: 5 });
+        check(&Script { segment, ..healthy() }, Judgement::Inconclusive, &["segment 2 of 5"]);
     }
 
     #[test]

@@ -13,7 +13,9 @@ use plimsoll_record::requests::{RequestRow, RequestWriter};
 use plimsoll_record::run::RunDir;
 use plimsoll_record::series::{Redis, Sample, SeriesFact, SeriesHeader};
 use plimsoll_record::summary::Facts;
-use plimsoll_record::traffic::{GeneratorInterval, Interval, PhaseFact, TrafficFact, TrafficHeader, TrafficWriter};
+use plimsoll_record::traffic::{
+    GeneratorInterval, Interval, PhaseFact, SegmentFact, TrafficFact, TrafficHeader, TrafficWriter,
+};
 use plimsoll_record::verdict::{CriterionResult, Judgement, Verdict};
 use tempfile::TempDir;
 
@@ -60,6 +62,7 @@ pub(crate) struct Script {
     pub(crate) seconds: Vec<Second>,
     pub(crate) generator: Vec<GeneratorInterval>,
     pub(crate) planned: Option<u64>,
+    pub(crate) segment: Option<SegmentFact>,
     pub(crate) traffic: bool,
     pub(crate) end: Option<EndReason>,
     pub(crate) redis: Vec<SeriesFact>,
@@ -83,6 +86,7 @@ impl Script {
             seconds: (0..seconds).map(second).collect(),
             generator: (0..seconds).map(healthy).collect(),
             planned: None,
+            segment: None,
             traffic: true,
             end: Some(EndReason::Completed),
             redis: Vec::new(),
@@ -196,7 +200,7 @@ phase = "steady"
             }],
             operations: vec!["check".to_owned()],
             workers: 1,
-            segment: None,
+            segment: self.segment,
             tick_ns: None,
             max_send_lag_ns: 10_000_000,
         };
