@@ -30,6 +30,11 @@ pub(crate) enum Task {
     Ci,
     /// The house rules alone, each violation with file, line and rule
     Tidy,
+    /// Measure what a request costs loadgen and other generators, in alternating pairs on this machine
+    ///
+    /// A closed loop of GETs of a small static body over HTTP/1.1. Nothing is judged: what is measured depends on the
+    /// machine and on what else runs there, so the ratio is shown with its spread over the pairs.
+    Peers(PeersOptions),
 }
 
 #[derive(Debug, ClapArgs)]
@@ -81,6 +86,41 @@ pub(crate) struct TestOptions {
     /// Arguments for the test binaries, after `--`
     #[arg(last = true)]
     pub(crate) harness: Vec<String>,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct PeersOptions {
+    /// How often each generator runs; the table shows medians
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub(crate) pairs: u32,
+    /// How long each run takes
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=600))]
+    pub(crate) seconds: u32,
+    /// Connections of every generator
+    #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub(crate) connections: u32,
+    /// Send at this constant rate, in requests per second, instead of in a closed loop
+    #[arg(long, value_name = "RATE", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) open: Option<u32>,
+    /// Measure against these only
+    #[arg(long, value_name = "PEERS", value_delimiter = ',', value_enum)]
+    pub(crate) only: Vec<Peer>,
+    /// Build oha into target/peers where it is not installed
+    #[arg(long)]
+    pub(crate) install: bool,
+    /// Take loadgen and example-service from here instead of building them
+    #[arg(long, value_name = "DIR")]
+    pub(crate) bin_dir: Option<PathBuf>,
+}
+
+/// Another load generator.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Peer {
+    Wrk,
+    Wrk2,
+    Oha,
+    H2load,
+    Hey,
 }
 
 /// What a test against real servers needs. The name of its test binary says it: `docker*`, `browser*`, and Redis for
@@ -143,6 +183,13 @@ mod tests {
             panic!("not test")
         };
         assert_eq!(options.without, [Group::Docker, Group::Browser]);
+    }
+
+    #[test]
+    fn peers_are_a_comma_list() {
+        let Task::Peers(options) = parse(&["peers", "--only", "wrk,h2load"]).unwrap().task else { panic!("not peers") };
+        assert_eq!(options.only, [Peer::Wrk, Peer::H2load]);
+        assert!(parse(&["peers", "--pairs", "0"]).is_err());
     }
 
     #[test]

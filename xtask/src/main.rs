@@ -5,6 +5,7 @@
 mod args;
 mod ci;
 mod loadtest;
+mod peers;
 mod testing;
 mod tidy;
 
@@ -56,5 +57,6 @@ fn run(task: &Task) -> anyhow::Result<u8> {
         Task::Test(options) => testing::run(&workspace, options),
         Task::Ci => ci::run(&workspace),
         Task::Tidy => tidy::run(&workspace),
+        Task::Peers(options) => peers::run(&workspace, options),
     }
 }

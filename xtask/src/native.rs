@@ -96,18 +96,25 @@ fn service_command(service: &Path, redis_url: &str, logs: &Path, faults: &[Strin
 }
 
 fn start_service(command: &mut Command, logs: &Path) -> anyhow::Result<(Running, String)> {
+    let (service, url) = start_listening(command, logs)?;
+    let alive = || still_runs(&service, "the example service", &logs.join(SERVICE_OUTPUT));
+    probe::wait_healthy(probe::address_of(&url)?, START_LIMIT, alive)?;
+    Ok((service, url))
+}
+
+/// Starts the example service by its whole command line and waits until it listens, healthy or not; the URL is the
+/// one it prints.
+pub(crate) fn start_listening(command: &mut Command, logs: &Path) -> anyhow::Result<(Running, String)> {
     let output = logs.join(SERVICE_OUTPUT);
     write_output_to(command, &output)?;
     let service = Running::start("the example service", command)?;
-    let alive = || still_runs(&service, "the example service", &output);
     let url = until("the example service to listen", START_LIMIT, || {
-        alive()?;
+        still_runs(&service, "the example service", &output)?;
         Ok(match listening_url(&fs::read_to_string(&output)?) {
             Some(url) => Attempt::Done(url),
             None => Attempt::NotYet(format!("no line `{LISTENING}...` in its output")),
         })
     })?;
-    probe::wait_healthy(probe::address_of(&url)?, START_LIMIT, alive)?;
     Ok((service, url))
 }
 

@@ -210,11 +210,11 @@ fn describe(status: ExitStatus) -> String {
 }
 
 /// Output goes to an unnamed file rather than a pipe: nobody has to read along for the command to get on.
-fn scratch_file() -> anyhow::Result<File> {
+pub(crate) fn scratch_file() -> anyhow::Result<File> {
     tempfile::tempfile().context("cannot make a temporary file")
 }
 
-fn text_of(file: &mut File) -> anyhow::Result<String> {
+pub(crate) fn text_of(file: &mut File) -> anyhow::Result<String> {
     let mut bytes = Vec::new();
     file.rewind()?;
     file.read_to_end(&mut bytes)?;
