@@ -38,7 +38,8 @@ pub(super) fn oha(output: &str) -> anyhow::Result<Answer> {
     let ok = sum(statuses, |status| status.starts_with('2'));
     let refused = sum(statuses, |status| !status.starts_with('2'));
     let failed = refused + sum(&root["errorDistribution"], |why| why != CUT_OFF_AT_THE_END);
-    Answer::new(ok, number(&root["summary"]["requestsPerSec"])?, failed)
+    // Its own rate counts the requests that were cut off too.
+    Answer::new(ok, ok / number(&root["summary"]["total"])?, failed)
 }
 
 /// wrk and wrk2, which print alike. What went wrong has a line of its own, and only then.
@@ -106,6 +107,7 @@ mod tests {
         assert_answer(loadgen(include_str!("samples/loadgen.json")), 73_541.0, 73_487.288_361_398_52);
         assert_answer(wrk(include_str!("samples/wrk.txt")), 82_461.0, 82_310.54);
         assert_answer(h2load(include_str!("samples/h2load.txt")), 85_006.0, 85_006.0);
+        assert_answer(oha(include_str!("samples/oha.json")), 91_321.0, 91_321.0 / 1.002_024_351);
         assert_answer(hey(include_str!("samples/hey.txt")), 48_495.0, 48_476.039_8);
     }
 
@@ -120,6 +122,8 @@ mod tests {
             refusal(h2load(include_str!("samples/h2load-404.txt"))),
             "20 requests failed beside 0 that were answered"
         );
+        assert!(refusal(oha(include_str!("samples/oha-404.json"))).starts_with("20 requests failed"));
+        assert!(refusal(oha(include_str!("samples/oha-refused.json"))).starts_with("4 requests failed"));
         assert!(refusal(hey(include_str!("samples/hey-404.txt"))).starts_with("[404]"));
         assert!(refusal(hey(include_str!("samples/hey-refused.txt"))).contains("connection refused"));
     }
