@@ -147,8 +147,14 @@ struct Bench<'a> {
 impl Bench<'_> {
     fn pairs(&self, found: &Found, count: u32) -> anyhow::Result<Vec<Pair>> {
         say::step(format!("loadgen and {}, {count} times {}", found.title(), self.work.describe()));
-        let pair = |_| {
-            let pair = Pair { ours: self.run_loadgen()?, theirs: self.run_peer(found)? };
+        // Whoever goes first changes from pair to pair, so that a machine that slows down favours nobody.
+        let pair = |number: u32| {
+            let pair = if number.is_multiple_of(2) {
+                Pair { ours: self.run_loadgen()?, theirs: self.run_peer(found)? }
+            } else {
+                let theirs = self.run_peer(found)?;
+                Pair { ours: self.run_loadgen()?, theirs }
+            };
             say::step(table::row(found.peer.name(), &[pair]));
             Ok(pair)
         };
