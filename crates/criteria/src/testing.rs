@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use plimsoll_plan::{Plan, SourceText};
+use plimsoll_plan::{Plan, SourceText, Surroundings};
 use plimsoll_record::Offset;
 use plimsoll_record::events::{Event, Events, EventsHeader};
 use plimsoll_record::files::{EndReason, FactKind, FactWriter};
@@ -150,7 +150,7 @@ phase = "steady"
 "#
         );
         let source = SourceText { name: "test plan".to_owned(), text };
-        plimsoll_plan::parse(&source, &[], &|_| None).unwrap_or_else(|problems| panic!("{problems}"))
+        plimsoll_plan::parse(&source, &[], &Surroundings::NONE).unwrap_or_else(|problems| panic!("{problems}"))
     }
 
     /// Records the run.

@@ -2,11 +2,13 @@
 
 use std::io::IsTerminal;
 use std::num::{NonZeroU32, NonZeroU64};
+use std::path::Path;
 use std::time::Duration;
 
 use plimsoll_engine::quick_plan;
 use plimsoll_plan::{
-    Arrivals, Load, Method, Override, Part, Plan, Rate, RateShape, Secret, SourceText, Template, ThinkTime, Users,
+    Arrivals, Load, Method, Override, Part, Plan, Rate, RateShape, Secret, SourceText, Surroundings, Template,
+    ThinkTime, Users,
 };
 use plimsoll_record::units::{Quantity, Unit};
 use url::Url;
@@ -21,7 +23,10 @@ pub(crate) fn from_file(arguments: &RunArguments) -> Result<Plan, Failure> {
         .map_err(|error| Failure::new(USAGE, format!("error: cannot read the plan {name}\n  because: {error}")))?;
     let overrides: Result<Vec<Override>, _> = arguments.overrides.iter().map(|text| Override::parse(text)).collect();
     let overrides = overrides.map_err(|error| Failure::from_error(USAGE, &error))?;
-    plimsoll_plan::parse(&SourceText { name, text }, &overrides, &environment)
+    let directory = arguments.plan.parent().unwrap_or(Path::new(""));
+    let file = |name: &str| std::fs::read(directory.join(name));
+    let surroundings = Surroundings { environment: &environment, file: &file };
+    plimsoll_plan::parse(&SourceText { name, text }, &overrides, &surroundings)
         .map_err(|problems| Failure::new(USAGE, problems.render(wants_color())))
 }
 

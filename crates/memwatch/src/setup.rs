@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use plimsoll_plan::{Alert, Override, Plan, ProcessWatch, RedisSource, Secret, SourceText, Watch};
+use plimsoll_plan::{Alert, Override, Plan, ProcessWatch, RedisSource, Secret, SourceText, Surroundings, Watch};
 use plimsoll_record::RunDir;
 use plimsoll_record::events::Level;
 use url::Url;
@@ -59,7 +59,9 @@ fn read_plan(path: &Path, overrides: &[Override]) -> Result<Plan, Fatal> {
         .with_context(|| format!("cannot read the plan {}", path.display()))
         .map_err(Fatal::usage)?;
     let source = SourceText { name: path.display().to_string(), text };
-    Ok(plimsoll_plan::parse(&source, overrides, &variable)?)
+    let directory = path.parent().unwrap_or(Path::new(""));
+    let file = |name: &str| std::fs::read(directory.join(name));
+    Ok(plimsoll_plan::parse(&source, overrides, &Surroundings { environment: &variable, file: &file })?)
 }
 
 /// What is watched when no plan says so: Redis and the host.

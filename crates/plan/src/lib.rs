@@ -2,7 +2,7 @@
 //!
 //! [`Plan`] is plain data. [`parse`] makes one from TOML and reports every problem at once, with file, line, column
 //! and the valid words; Rust programs build one directly. Nothing here reads a file or the environment (callers hand
-//! in the text and a lookup), makes traffic, samples or judges.
+//! in the text and their [`Surroundings`]), makes traffic, samples or judges.
 
 pub mod criteria;
 pub mod model;
@@ -16,6 +16,7 @@ mod overrides;
 mod quantities;
 mod reader;
 mod resolve;
+mod surroundings;
 mod tree;
 mod words;
 mod write;
@@ -28,5 +29,6 @@ pub use model::{
 };
 pub use overrides::{Override, OverrideError};
 pub use resolve::{parse, parse_criteria, parse_recorded};
+pub use surroundings::Surroundings;
 pub use template::{Part, Secret, Template, UserPattern};
 pub use watch::{Alert, LOG_EVENTS, LogEvent, LogWatch, ProcessWatch, RedisSource, Watch};

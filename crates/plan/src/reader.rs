@@ -11,13 +11,14 @@ use std::ops::Range;
 
 use crate::diagnostics::{Origin, Problem};
 use crate::interpolate::{Segment, segments};
+use crate::surroundings::Surroundings;
 use crate::tree::{Entry, Node, Table, Value};
 use crate::words;
 
 /// What all readers of one document share.
 pub(crate) struct Context<'a> {
     pub(crate) source: &'a str,
-    pub(crate) environment: &'a dyn Fn(&str) -> Option<String>,
+    pub(crate) surroundings: &'a Surroundings<'a>,
     /// True for the plan of a run directory: what a tool wrote is not doubted.
     pub(crate) recorded: bool,
     pub(crate) problems: RefCell<Vec<Problem>>,
@@ -37,7 +38,7 @@ impl Context<'_> {
             };
             self.report(Problem::new(&origin, error.title).help(error.help));
         };
-        segments(text, self.environment).map_err(|errors| errors.into_iter().for_each(problem)).ok()
+        segments(text, self.surroundings.environment).map_err(|errors| errors.into_iter().for_each(problem)).ok()
     }
 }
 

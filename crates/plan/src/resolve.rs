@@ -20,16 +20,17 @@ use crate::diagnostics::{Origin, Problem, Problems, SourceText};
 use crate::model::Plan;
 use crate::overrides::{self, Override};
 use crate::reader::{Context, Field, Reader};
+use crate::surroundings::Surroundings;
 use crate::tree::{self, Table};
 
-/// Reads a plan: overrides are applied, variables looked up, defaults filled in, and everything is checked.
+/// Reads a plan: overrides are applied, variables and files looked up, defaults filled in, and everything is checked.
 ///
 /// # Errors
 /// Every problem of the plan, at once.
 ///
 /// # Example
 /// ```
-/// use plimsoll_plan::{Override, SourceText, parse};
+/// use plimsoll_plan::{Override, SourceText, Surroundings, parse};
 ///
 /// let text = r#"
 ///     name = "tiny"
@@ -39,16 +40,12 @@ use crate::tree::{self, Table};
 /// "#;
 /// let source = SourceText { name: "tiny.toml".to_owned(), text: text.to_owned() };
 /// let overrides = [Override::parse("phases.steady.duration=20s")?];
-/// let plan = parse(&source, &overrides, &|_| None)?;
+/// let plan = parse(&source, &overrides, &Surroundings::NONE)?;
 /// assert_eq!(plan.phases[0].duration, Some(std::time::Duration::from_secs(20)));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-pub fn parse(
-    source: &SourceText,
-    overrides: &[Override],
-    environment: &dyn Fn(&str) -> Option<String>,
-) -> Result<Plan, Problems> {
-    read(source, environment, false, |root, context| {
+pub fn parse(source: &SourceText, overrides: &[Override], surroundings: &Surroundings<'_>) -> Result<Plan, Problems> {
+    read(source, surroundings, false, |root, context| {
         overrides::apply(root, overrides).into_iter().for_each(|problem| context.report(problem));
         let reader = Reader::new(root, &Origin::Document, context, "the plan");
         let plan = plan(&reader);
@@ -63,7 +60,8 @@ pub fn parse(
 /// Every problem of the plan, at once; there is none in what [`Plan::to_toml`] writes.
 pub fn parse_recorded(text: &str) -> Result<Plan, Problems> {
     let source = SourceText { name: "plan.toml".to_owned(), text: text.to_owned() };
-    read(&source, &|_| Some("***".to_owned()), true, |root, context| {
+    let surroundings = Surroundings { environment: &|_| Some("***".to_owned()), ..Surroundings::NONE };
+    read(&source, &surroundings, true, |root, context| {
         let reader = Reader::new(root, &Origin::Document, context, "the plan");
         let plan = plan(&reader);
         reader.finish();
@@ -77,7 +75,7 @@ pub fn parse_recorded(text: &str) -> Result<Plan, Problems> {
 /// # Errors
 /// Every problem of the file, at once.
 pub fn parse_criteria(source: &SourceText, plan: &Plan) -> Result<Vec<Criterion>, Problems> {
-    read(source, &|_| None, false, |root, context| {
+    read(source, &Surroundings::NONE, false, |root, context| {
         let reader = Reader::new(root, &Origin::Document, context, "the file");
         reader.optional("schema", schema);
         let criteria = match reader.field("criteria") {
@@ -95,12 +93,12 @@ pub fn parse_criteria(source: &SourceText, plan: &Plan) -> Result<Vec<Criterion>
 /// Parses the TOML and hands it to `resolve`; the result counts only if there was no problem.
 fn read<T>(
     source: &SourceText,
-    environment: &dyn Fn(&str) -> Option<String>,
+    surroundings: &Surroundings<'_>,
     recorded: bool,
     resolve: impl FnOnce(&mut Table, &Context<'_>) -> T,
 ) -> Result<T, Problems> {
     let mut root = tree::parse(&source.text).map_err(|list| Problems::new(source, list))?;
-    let context = Context { source: &source.text, environment, recorded, problems: RefCell::default() };
+    let context = Context { source: &source.text, surroundings, recorded, problems: RefCell::default() };
     let result = resolve(&mut root, &context);
     let mut problems = context.problems.into_inner();
     problems.sort_by_key(Problem::position);

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use plimsoll_plan::{
     Arrivals, Expect, Load, Override, Part, Plan, Precision, Rate, RateShape, RedisSource, RequestLogging, Scope,
-    Secret, SourceText, Template, ThinkTime, parse, parse_criteria, parse_recorded,
+    Secret, SourceText, Surroundings, Template, ThinkTime, parse, parse_criteria, parse_recorded,
 };
 
 const SMALL: &str = r#"
@@ -23,11 +23,13 @@ fn environment(name: &str) -> Option<String> {
     }
 }
 
+const SURROUNDINGS: Surroundings<'static> = Surroundings { environment: &environment, ..Surroundings::NONE };
+
 #[track_caller]
 fn read(text: &str, overrides: &[&str]) -> Plan {
     let source = SourceText { name: "plan.toml".to_owned(), text: text.to_owned() };
     let overrides: Vec<Override> = overrides.iter().map(|text| Override::parse(text).expect("key and value")).collect();
-    parse(&source, &overrides, &environment).expect("a sound plan")
+    parse(&source, &overrides, &SURROUNDINGS).expect("a sound plan")
 }
 
 fn per_second(rate: f64) -> Rate {
@@ -47,7 +49,7 @@ fn the_shipped_plans_load_and_survive_the_run_directory() {
     assert!(plans.len() >= 2, "{plans:?}");
     for (name, text) in plans {
         let source = SourceText { name, text };
-        let plan = parse(&source, &[], &|_| None).unwrap();
+        let plan = parse(&source, &[], &Surroundings::NONE).unwrap();
         assert_eq!(parse_recorded(&plan.to_toml()).unwrap(), plan);
     }
 }

@@ -4,7 +4,7 @@
 
 use std::path::Path;
 
-use plimsoll_plan::{Override, Plan, SourceText, parse, parse_criteria};
+use plimsoll_plan::{Override, Plan, SourceText, Surroundings, parse, parse_criteria};
 
 const SECRETS: [&str; 4] = ["hunter2", "t0ken", "s3cret", "fast-and"];
 
@@ -18,11 +18,13 @@ fn environment(name: &str) -> Option<String> {
     }
 }
 
+const SURROUNDINGS: Surroundings<'static> = Surroundings { environment: &environment, ..Surroundings::NONE };
+
 fn read(name: &str, text: &str, overrides: &[&str]) -> Result<Plan, String> {
     let source = SourceText { name: name.to_owned(), text: text.to_owned() };
     let overrides: Vec<Override> =
         overrides.iter().map(|text| Override::parse(text).expect("it has a key and a value")).collect();
-    parse(&source, &overrides, &environment).map_err(|problems| problems.render(false))
+    parse(&source, &overrides, &SURROUNDINGS).map_err(|problems| problems.render(false))
 }
 
 #[test]
@@ -80,7 +82,7 @@ fn criteria_of_a_file_of_their_own_are_checked_against_the_plan() {
 #[test]
 fn colour_is_only_used_when_asked_for() {
     let source = SourceText { name: "empty.toml".to_owned(), text: String::new() };
-    let problems = parse(&source, &[], &environment).unwrap_err();
+    let problems = parse(&source, &[], &SURROUNDINGS).unwrap_err();
     assert_eq!(problems.count(), 2);
     assert!(problems.render(true).contains("\u{1b}["));
     assert!(!problems.render(false).contains('\u{1b}'));

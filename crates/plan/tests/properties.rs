@@ -7,7 +7,7 @@ use std::time::Duration;
 use plimsoll_plan::{
     Alert, Arrivals, Expect, Flow, Generator, HealthCheck, Limit, Limiter, Load, LogWatch, Method, Override, Part,
     Phase, Plan, Precision, ProcessWatch, Rate, RateShape, RedisSource, RequestLogging, Secret, SourceText, Step,
-    Target, Template, ThinkTime, UserPattern, Users, Watch, WindowKind, parse, parse_recorded,
+    Surroundings, Target, Template, ThinkTime, UserPattern, Users, Watch, WindowKind, parse, parse_recorded,
 };
 use plimsoll_record::events::Level;
 use proptest::collection::{btree_map, btree_set, vec};
@@ -254,7 +254,8 @@ prop_compose! {
 
 fn read(text: &str, overrides: &[Override]) -> Result<Plan, String> {
     let source = SourceText { name: "plan.toml".to_owned(), text: text.to_owned() };
-    parse(&source, overrides, &|name| (name.len() % 2 == 0).then(|| "v{\"\n".to_owned()))
+    let environment = |name: &str| (name.len() % 2 == 0).then(|| "v{\"\n".to_owned());
+    parse(&source, overrides, &Surroundings { environment: &environment, ..Surroundings::NONE })
         .map_err(|problems| problems.render(true))
 }
 

@@ -24,7 +24,7 @@ fn recorded(criteria: &str) -> TempDir {
     let dir = tempfile::tempdir().unwrap();
     let run = RunDir::create_or_join(dir.path(), "minute", "test 1").unwrap();
     let source = plimsoll_plan::SourceText { name: "plan.toml".to_owned(), text: plan(criteria) };
-    let plan = plimsoll_plan::parse(&source, &[], &|_| None).unwrap();
+    let plan = plimsoll_plan::parse(&source, &[], &plimsoll_plan::Surroundings::NONE).unwrap();
     run.store_plan(&plan.to_toml()).unwrap();
     let phase = PhaseFact {
         name: "steady".to_owned(),
