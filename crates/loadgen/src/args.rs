@@ -22,6 +22,8 @@ pub(crate) enum Command {
     Run(RunArguments),
     /// Load one URL, without a plan.
     Quick(QuickArguments),
+    /// Raise the rate until a criterion of the plan breaks, then narrow the gap.
+    Search(SearchArguments),
 }
 
 #[derive(Args, Debug)]
@@ -37,6 +39,48 @@ pub(crate) struct RunArguments {
     /// Make only part K of N of the load: N generators with the same plan make exactly the whole.
     #[arg(long, value_name = "K/N", value_parser = segment)]
     pub(crate) segment: Option<Share>,
+    #[command(flatten)]
+    pub(crate) output: OutputArguments,
+}
+
+#[derive(Args, Debug)]
+#[command(
+    after_help = "Exit codes: 0 found; 1 not between --from and --to; 3 the generator gave out first; else as of run."
+)]
+pub(crate) struct SearchArguments {
+    /// The plan file (TOML).
+    pub(crate) plan: PathBuf,
+    /// The lowest rate, e.g. `10/s`.
+    #[arg(long, value_name = "RATE")]
+    pub(crate) from: String,
+    /// The highest rate.
+    #[arg(long, value_name = "RATE")]
+    pub(crate) to: String,
+    /// The phase to search with; its rate and duration are replaced. Default: the longest one of constant rate.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) phase: Option<String>,
+    /// How long each rate is held.
+    #[arg(long, value_name = "TIME", default_value = "30s")]
+    pub(crate) hold: String,
+    /// How long the service may rest between two rates.
+    #[arg(long, value_name = "TIME", default_value = "2s")]
+    pub(crate) pause: String,
+    /// How much higher each rate is than the one before, until something breaks.
+    #[arg(long, value_name = "FACTOR", default_value_t = 2.0)]
+    pub(crate) factor: f64,
+    /// Stop when the gap between the two rates is at most this many percent of the lower one.
+    #[arg(long, value_name = "PERCENT", default_value_t = 5.0)]
+    pub(crate) within: f64,
+    /// Search for the rate at which this criterion is met, instead of the one at which one of the plan's is missed,
+    /// e.g. `limited_share > 1%`.
+    #[arg(long, value_name = "CRITERION")]
+    pub(crate) until: Option<String>,
+    /// Where to record: a run directory per rate below this one. Default: `runs/<utc>-<plan>`.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) run_dir: Option<PathBuf>,
+    /// Override a key of the plan, e.g. `--set target.timeout=2s`. May be repeated.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub(crate) overrides: Vec<String>,
     #[command(flatten)]
     pub(crate) output: OutputArguments,
 }

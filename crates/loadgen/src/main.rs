@@ -5,6 +5,7 @@ mod exit;
 mod limits;
 mod plans;
 mod progress;
+mod search;
 mod session;
 mod summary;
 
@@ -18,8 +19,11 @@ use crate::exit::Failure;
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let outcome = match arguments.command {
-        Command::Run(run) => plans::from_file(&run).and_then(|plan| session::run(&plan, &run)),
+        Command::Run(run) => plans::from_file(&run.plan, &run.overrides).and_then(|plan| session::run(&plan, &run)),
         Command::Quick(quick) => plans::from_line(&quick).and_then(|plan| session::quick(&plan, &quick)),
+        Command::Search(search) => {
+            plans::from_file(&search.plan, &search.overrides).and_then(|plan| search::run(&plan, &search))
+        }
     };
     outcome.unwrap_or_else(|failure: Failure| failure.report())
 }

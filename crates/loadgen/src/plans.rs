@@ -13,17 +13,17 @@ use plimsoll_plan::{
 use plimsoll_record::units::{Quantity, Unit};
 use url::Url;
 
-use crate::args::{self, QuickArguments, RunArguments};
+use crate::args::{self, QuickArguments};
 use crate::exit::{Failure, USAGE};
 
 /// Reads the plan file; all its problems at once when it has some.
-pub(crate) fn from_file(arguments: &RunArguments) -> Result<Plan, Failure> {
-    let name = arguments.plan.display().to_string();
-    let text = std::fs::read_to_string(&arguments.plan)
+pub(crate) fn from_file(path: &Path, overrides: &[String]) -> Result<Plan, Failure> {
+    let name = path.display().to_string();
+    let text = std::fs::read_to_string(path)
         .map_err(|error| Failure::new(USAGE, format!("error: cannot read the plan {name}\n  because: {error}")))?;
-    let overrides: Result<Vec<Override>, _> = arguments.overrides.iter().map(|text| Override::parse(text)).collect();
+    let overrides: Result<Vec<Override>, _> = overrides.iter().map(|text| Override::parse(text)).collect();
     let overrides = overrides.map_err(|error| Failure::from_error(USAGE, &error))?;
-    let directory = arguments.plan.parent().unwrap_or(Path::new(""));
+    let directory = path.parent().unwrap_or(Path::new(""));
     let file = |name: &str| std::fs::read(directory.join(name));
     let surroundings = Surroundings { environment: &environment, file: &file };
     plimsoll_plan::parse(&SourceText { name, text }, &overrides, &surroundings)
@@ -43,7 +43,8 @@ fn wants_color() -> bool {
 pub(crate) fn from_line(arguments: &QuickArguments) -> Result<Plan, Failure> {
     let url = url(&arguments.url)?;
     let mut plan = quick_plan(&url, arguments.connections.map_or(50, NonZeroU32::get), 1);
-    plan.phases[0].duration = arguments.duration.as_deref().map(|text| seconds("--duration", text)).transpose()?;
+    plan.phases[0].duration =
+        arguments.duration.as_deref().map(|text| positive_time("--duration", text)).transpose()?;
     plan.phases[0].load = load(arguments)?;
     plan.generator.workers = arguments.workers;
     plan.users = Users { count: NonZeroU64::MIN, ..plan.users };
@@ -52,7 +53,7 @@ pub(crate) fn from_line(arguments: &QuickArguments) -> Result<Plan, Failure> {
     step.method = arguments.method.map_or(default, method);
     step.body = arguments.body.as_deref().map(Template::literal);
     step.headers = arguments.headers.iter().map(|text| header(text)).collect::<Result<_, _>>()?;
-    let timeout = seconds("--timeout", &arguments.timeout)?;
+    let timeout = positive_time("--timeout", &arguments.timeout)?;
     plan.generator.drain = timeout;
     let target = plan.target.as_mut().expect("a quick plan has a target");
     target.timeout = timeout;
@@ -81,7 +82,7 @@ fn url(text: &str) -> Result<Url, Failure> {
 
 fn load(arguments: &QuickArguments) -> Result<Load, Failure> {
     if let Some(text) = &arguments.rate {
-        let rate = RateShape::Constant(rate(text)?);
+        let rate = RateShape::Constant(positive_rate("--rate", text)?);
         return Ok(Load::Open { rate, arrivals: Arrivals::Uniform });
     }
     let fifty = NonZeroU32::new(50).expect("50 is not 0");
@@ -92,15 +93,17 @@ fn load(arguments: &QuickArguments) -> Result<Load, Failure> {
     Ok(Load::Closed { users, spawn_rate: None, think: ThinkTime::None, iterations: arguments.requests })
 }
 
-fn rate(text: &str) -> Result<Rate, Failure> {
-    let quantity = Quantity::parse(text).map_err(|error| usage(&format!("--rate {text}: {error}")))?;
+/// The rate an option gives, above zero.
+pub(crate) fn positive_rate(option: &str, text: &str) -> Result<Rate, Failure> {
+    let quantity = Quantity::parse(text).map_err(|error| usage(&format!("{option} {text}: {error}")))?;
     let fits = matches!(quantity.unit, Unit::PerSecond | Unit::Ratio);
     let positive = Some(quantity.value).filter(|value| fits && *value > 0.0);
     let rate = positive.and_then(Rate::per_second);
-    rate.ok_or_else(|| usage(&format!("--rate {text} is not a positive rate; write for example `500/s`")))
+    rate.ok_or_else(|| usage(&format!("{option} {text} is not a positive rate; write for example `500/s`")))
 }
 
-fn seconds(option: &str, text: &str) -> Result<Duration, Failure> {
+/// The time an option gives, above zero.
+pub(crate) fn positive_time(option: &str, text: &str) -> Result<Duration, Failure> {
     let quantity = Quantity::parse(text).map_err(|error| usage(&format!("{option} {text}: {error}")))?;
     let positive = Some(quantity.value).filter(|value| quantity.unit == Unit::Seconds && *value > 0.0);
     let duration = positive.and_then(|value| Duration::try_from_secs_f64(value).ok());
@@ -143,7 +146,7 @@ mod tests {
         let words = ["loadgen", "quick", "http://127.0.0.1:8080/a?b=c"].into_iter().chain(words.split_whitespace());
         match Arguments::try_parse_from(words).unwrap().command {
             Command::Quick(quick) => from_line(&quick),
-            Command::Run(_) => unreachable!("the words say quick"),
+            _ => unreachable!("the words say quick"),
         }
     }
 

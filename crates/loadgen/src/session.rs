@@ -34,7 +34,7 @@ pub(crate) fn run(plan: &Plan, arguments: &RunArguments) -> Result<ExitCode, Fai
         None => default_directory(plan, arguments.segment),
     };
     let segment = arguments.segment.unwrap_or(Share::WHOLE);
-    let outcome = record(plan, segment, &directory, &arguments.output, &stop)?;
+    let outcome = record_and_sum_up(plan, segment, &directory, &arguments.output, &stop)?;
     anstream::eprintln!("recorded in {}", directory.display());
     Ok(exit_code(outcome, false))
 }
@@ -44,25 +44,27 @@ pub(crate) fn quick(plan: &Plan, arguments: &QuickArguments) -> Result<ExitCode,
     let stop = listen_for_signals()?;
     check_target(plan)?;
     let outcome = match &arguments.run_dir {
-        Some(path) => record(plan, Share::WHOLE, path, &arguments.output, &stop)?,
+        Some(path) => record_and_sum_up(plan, Share::WHOLE, path, &arguments.output, &stop)?,
         None => {
             let temporary = tempfile::Builder::new().prefix("loadgen-").tempdir().map_err(|error| {
                 Failure::new(ENVIRONMENT, format!("error: cannot make a temporary directory: {error}; use --run-dir"))
             })?;
-            record(plan, Share::WHOLE, temporary.path(), &arguments.output, &stop)?
+            record_and_sum_up(plan, Share::WHOLE, temporary.path(), &arguments.output, &stop)?
         }
     };
     Ok(exit_code(outcome, true))
 }
 
-fn listen_for_signals() -> Result<StopHandle, Failure> {
+/// A handle that the signals of a user stop.
+pub(crate) fn listen_for_signals() -> Result<StopHandle, Failure> {
     let stop = StopHandle::new();
     let handle = stop.clone();
     ctrlc::set_handler(move || handle.request()).map_err(|error| Failure::from_error(ENVIRONMENT, &error))?;
     Ok(stop)
 }
 
-fn check_target(plan: &Plan) -> Result<(), Failure> {
+/// Waits until the target is healthy.
+pub(crate) fn check_target(plan: &Plan) -> Result<(), Failure> {
     health_check(plan, PATIENCE).map_err(|error| {
         let code = if matches!(error, HealthError::Plan(_)) { USAGE } else { ENVIRONMENT };
         Failure::from_error(code, &error)
@@ -70,7 +72,7 @@ fn check_target(plan: &Plan) -> Result<(), Failure> {
 }
 
 /// `runs/<utc>-<plan>`, with the segment if there is one, and a number when two runs begin in one second.
-fn default_directory(plan: &Plan, segment: Option<Share>) -> PathBuf {
+pub(crate) fn default_directory(plan: &Plan, segment: Option<Share>) -> PathBuf {
     let stamp = jiff::Timestamp::now().strftime("%Y%m%dT%H%M%SZ");
     let segment = segment.map_or_else(String::new, |part| format!("-{}of{}", part.index() + 1, part.count()));
     let name = format!("{stamp}-{}{segment}", plan.name);
@@ -79,11 +81,25 @@ fn default_directory(plan: &Plan, segment: Option<Share>) -> PathBuf {
     std::iter::once(base.clone()).chain(numbered).find(|path| !path.exists()).unwrap_or(base)
 }
 
-fn record(
+fn record_and_sum_up(
     plan: &Plan,
     segment: Share,
     path: &Path,
     output: &OutputArguments,
+    stop: &StopHandle,
+) -> Result<RunOutcome, Failure> {
+    let outcome = record(plan, segment, path, output.quiet, stop)?;
+    let facts = Facts::load(path).map_err(|error| Failure::from_error(ENVIRONMENT, &error))?;
+    summary::print(&facts, output.format)?;
+    Ok(outcome)
+}
+
+/// Makes the traffic of a plan and records it.
+pub(crate) fn record(
+    plan: &Plan,
+    segment: Share,
+    path: &Path,
+    quiet: bool,
     stop: &StopHandle,
 ) -> Result<RunOutcome, Failure> {
     let directory = RunDir::create_or_join(path, &plan.name, &producer()).map_err(|error| run_failure(&error))?;
@@ -97,13 +113,10 @@ fn record(
     let (events, shown) = mpsc::sync_channel(EVENTS);
     let outcome = std::thread::scope(|scope| {
         let run = scope.spawn(|| run.run(stop, events));
-        progress::show(shown, output.quiet);
+        progress::show(shown, quiet);
         run.join().expect("the collector's books balance")
     });
-    let outcome = outcome.map_err(|error| engine_failure(&error))?;
-    let facts = Facts::load(path).map_err(|error| Failure::from_error(ENVIRONMENT, &error))?;
-    summary::print(&facts, output.format)?;
-    Ok(outcome)
+    outcome.map_err(|error| engine_failure(&error))
 }
 
 fn run_failure(error: &RunError) -> Failure {

@@ -20,10 +20,17 @@ const QUANTILES: [(&str, f64); 5] = [("p50", 0.5), ("p90", 0.9), ("p95", 0.95), 
 /// # Errors
 /// When standard output cannot be written; that its reader has seen enough is no error.
 pub(crate) fn print(facts: &Facts, format: Format) -> Result<(), Failure> {
-    let text = match format {
+    write(&match format {
         Format::Text => text(facts),
         Format::Json => format!("{}\n", json(facts)),
-    };
+    })
+}
+
+/// Writes to standard output.
+///
+/// # Errors
+/// As of [`print`].
+pub(crate) fn write(text: &str) -> Result<(), Failure> {
     let mut out = anstream::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
