@@ -1,5 +1,5 @@
 //! Which faults are on: their words, their values, and how both are read and written.
-//! What a fault then does to a request is the business of `replies`, `limiter`, `leak` and `link`.
+//! What a fault then does to a request is the business of `replies`, `body`, `limiter`, `leak` and `link`.
 
 use std::{fmt, str::FromStr, time::Duration};
 
@@ -9,13 +9,15 @@ use crate::{
 };
 
 /// The words accepted by `--fault NAME=VALUE` and by `POST /admin/faults`, each with the shape of its value.
-pub(crate) const WORDS: [(&str, &str); 6] = [
+pub(crate) const WORDS: [(&str, &str); 8] = [
     ("latency", "a duration such as 20ms"),
     ("freeze", "how long/how often, such as 1s/10s, the first shorter than the second"),
     ("errors", "a share such as 5%"),
     ("leak", "keys per second x bytes per key, such as 100x1000, up to 100000 keys/s and 1 GB/s"),
     ("limiter", "on, off or strict"),
     ("maxmemory", "a size such as 3mb"),
+    ("close", "a share such as 5%"),
+    ("stall", "a share such as 1%"),
 ];
 
 const MAX_LEAK_KEYS_PER_SECOND: u32 = 100_000;
@@ -30,6 +32,8 @@ pub(crate) enum Change {
     Leak(Option<Leak>),
     Limiter(LimiterMode),
     MaxMemory(Option<ByteSize>),
+    Close(Option<Share>),
+    Stall(Option<Share>),
 }
 
 /// All replies are held during the first `hold` of each `every`.
@@ -65,6 +69,10 @@ pub(crate) struct Faults {
     pub(crate) leak: Option<Leak>,
     pub(crate) limiter: LimiterMode,
     pub(crate) maxmemory: Option<ByteSize>,
+    /// Connections closed in the middle of the reply's body.
+    pub(crate) close: Option<Share>,
+    /// Replies whose body stops in the middle and never ends.
+    pub(crate) stall: Option<Share>,
 }
 
 /// A fault word or value that nobody knows.
@@ -87,11 +95,13 @@ impl Faults {
             Change::Leak(leak) => self.leak = leak,
             Change::Limiter(mode) => self.limiter = mode,
             Change::MaxMemory(size) => self.maxmemory = size,
+            Change::Close(share) => self.close = share,
+            Change::Stall(share) => self.stall = share,
         }
     }
 
     /// Every word with its present value, in the order of [`WORDS`]; `off` where nothing is set.
-    pub(crate) fn shown(&self) -> [(&'static str, String); 6] {
+    pub(crate) fn shown(&self) -> [(&'static str, String); WORDS.len()] {
         [
             Change::Latency(self.latency),
             Change::Freeze(self.freeze.map(|(freeze, _set)| freeze)),
@@ -99,6 +109,8 @@ impl Faults {
             Change::Leak(self.leak),
             Change::Limiter(self.limiter),
             Change::MaxMemory(self.maxmemory),
+            Change::Close(self.close),
+            Change::Stall(self.stall),
         ]
         .map(|change| (change.name(), change.value()))
     }
@@ -127,6 +139,10 @@ impl Change {
             "limiter" => Self::Limiter(LimiterMode::parse(value)?),
             "maxmemory" if off => Self::MaxMemory(None),
             "maxmemory" => Self::MaxMemory(Some(ByteSize::parse(value)?)),
+            "close" if off => Self::Close(None),
+            "close" => Self::Close(Some(Share::parse(value)?)),
+            "stall" if off => Self::Stall(None),
+            "stall" => Self::Stall(Some(Share::parse(value)?)),
             _ => return None,
         })
     }
@@ -139,6 +155,8 @@ impl Change {
             Self::Leak(_) => "leak",
             Self::Limiter(_) => "limiter",
             Self::MaxMemory(_) => "maxmemory",
+            Self::Close(_) => "close",
+            Self::Stall(_) => "stall",
         }
     }
 
@@ -146,7 +164,7 @@ impl Change {
         let shown = match self {
             Self::Latency(latency) => latency.map(units::show_duration),
             Self::Freeze(freeze) => freeze.map(|freeze| freeze.to_string()),
-            Self::Errors(share) => share.map(|share| share.to_string()),
+            Self::Errors(share) | Self::Close(share) | Self::Stall(share) => share.map(|share| share.to_string()),
             Self::Leak(leak) => leak.map(|leak| leak.to_string()),
             Self::Limiter(mode) => Some(mode.to_string()),
             Self::MaxMemory(size) => size.map(|size| size.to_string()),
@@ -255,6 +273,8 @@ mod tests {
             proptest::option::of((1u32..=1_000_000).prop_map(Share::from_millionths)).prop_map(Change::Errors),
             proptest::option::of(leak).prop_map(Change::Leak),
             mode.prop_map(Change::Limiter),
+            proptest::option::of((1u32..=1_000_000).prop_map(Share::from_millionths)).prop_map(Change::Close),
+            proptest::option::of((1u32..=1_000_000).prop_map(Share::from_millionths)).prop_map(Change::Stall),
             proptest::option::of((1u64..1 << 50).prop_map(ByteSize)).prop_map(Change::MaxMemory),
         ]
     }
@@ -294,7 +314,7 @@ mod tests {
         let message = "latencyy=20ms".parse::<Change>().unwrap_err().to_string();
         assert_eq!(
             message,
-            "unknown fault `latencyy`; the faults are latency, freeze, errors, leak, limiter, maxmemory"
+            "unknown fault `latencyy`; the faults are latency, freeze, errors, leak, limiter, maxmemory, close, stall"
         );
     }
 
@@ -314,6 +334,8 @@ mod tests {
             "maxmemory=3",
             "maxmemory=0mb",
             "errors=0%",
+            "close=5",
+            "stall=1s",
         ] {
             let error = wrong.parse::<Change>().unwrap_err();
             assert!(matches!(error, FaultError::BadValue { .. }), "{wrong}: {error}");

@@ -1,10 +1,15 @@
 //! The rate limiter: two fixed windows per user, the Unix second and the Unix minute, counted in Redis.
 //! One Lua script decides and counts in one step, so any number of service processes share the limits.
-//! Connections are `link`'s business, and HTTP is `routes`'.
+//! Connections are `link`'s business, and HTTP is `check`'s.
 
-use fred::{interfaces::LuaInterface as _, types::Value};
+use fred::types::Value;
 
-use crate::{clock::UnixMillis, faults::LimiterMode, link::Session};
+use crate::{
+    clock::UnixMillis,
+    faults::LimiterMode,
+    link::Session,
+    scripts::{self, Script},
+};
 
 /// Counts a request only when both windows have room, so refused requests use up nobody's allowance.
 ///
@@ -141,22 +146,8 @@ pub(crate) async fn decide(session: &Session, limits: Limits, user: &str) -> Res
         Value::Integer(Window::Second.lifetime_seconds().cast_signed()),
         Value::Integer(Window::Minute.lifetime_seconds().cast_signed()),
     ];
-    let (verdict, second, minute) = run_script(session, keys, args).await?;
+    let (verdict, second, minute) = scripts::run(session, Script::CountRequest, keys, args).await?;
     Ok(Decision { at, outcome: outcome(limits, at, verdict, second, minute) })
-}
-
-/// By its digest, which Redis forgets on a restart or `SCRIPT FLUSH`; then by its text, which teaches it again.
-async fn run_script(
-    session: &Session,
-    keys: Vec<String>,
-    args: Vec<Value>,
-) -> Result<(u32, u32, u32), fred::error::Error> {
-    let digest = session.script_digest.clone();
-    let by_digest = session.client.evalsha(digest, keys.clone(), args.clone());
-    match by_digest.await {
-        Err(error) if error.details().starts_with("NOSCRIPT") => session.client.eval(SCRIPT, keys, args).await,
-        answer => answer,
-    }
 }
 
 fn outcome(limits: Limits, at: UnixMillis, verdict: u32, second: u32, minute: u32) -> Outcome {

@@ -13,12 +13,17 @@ use std::{
 use fred::{
     clients::Client,
     error::{Error, ErrorKind},
-    interfaces::{ClientLike as _, LuaInterface as _},
+    interfaces::ClientLike as _,
     types::{Builder, ConnectHandle, config::Config},
 };
 use tokio::{sync::Notify, time};
 
-use crate::{limiter, logs::ErrorEvent, memory, state::Shared};
+use crate::{
+    logs::ErrorEvent,
+    memory,
+    scripts::{self, Digests},
+    state::Shared,
+};
 
 const COMMAND_TIMEOUT: Duration = Duration::from_secs(1);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
@@ -38,11 +43,11 @@ pub(crate) struct RedisAddress {
 #[error("the Redis URL is not usable: {0}; write redis://[user:password@]host[:port][/database], or rediss:// for TLS")]
 pub(crate) struct AddressError(String);
 
-/// A live connection and the digest of the limiter's script on it.
+/// A live connection, and the scripts it knows.
 #[derive(Clone, Debug)]
 pub(crate) struct Session {
     pub(crate) client: Client,
-    pub(crate) script_digest: String,
+    pub(crate) scripts: Arc<Digests>,
 }
 
 /// Why a call could not be answered by Redis.
@@ -146,7 +151,7 @@ async fn connect(shared: &Shared) -> Result<(Session, ConnectHandle), Error> {
         .build()?;
     let connection = within(CONNECT_TIMEOUT, client.init()).await?;
     match prepare(&client, shared).await {
-        Ok(script_digest) => Ok((Session { client, script_digest }, connection)),
+        Ok(scripts) => Ok((Session { client, scripts: Arc::new(scripts) }, connection)),
         Err(error) => {
             connection.abort();
             Err(error)
@@ -155,12 +160,12 @@ async fn connect(shared: &Shared) -> Result<(Session, ConnectHandle), Error> {
 }
 
 /// What a fresh connection, perhaps to a freshly started Redis, needs before its first request.
-async fn prepare(client: &Client, shared: &Shared) -> Result<String, Error> {
-    let digest = client.script_load(limiter::SCRIPT).await?;
+async fn prepare(client: &Client, shared: &Shared) -> Result<Digests, Error> {
+    let digests = scripts::load(client).await?;
     if let Some(size) = shared.faults().maxmemory {
         memory::limit(client, shared, size).await?;
     }
-    Ok(digest)
+    Ok(digests)
 }
 
 /// Returns why the connection is no good any more.

@@ -1,231 +1,295 @@
-//! The endpoints: which request gets which reply. How replies look and fail is in `replies`, how
-//! connections are served is in `server`, and changing faults is in `admin`.
+//! The endpoints: which request gets which reply, and what is asked of a request before that. How
+//! replies look and fail is in `replies`, and how connections are served is in `server`.
 
-use std::{collections::BTreeMap, convert::Infallible};
+use std::convert::Infallible;
 
 use bytes::Bytes;
-use fred::{interfaces::ClientLike as _, types::InfoKind};
 use http_body_util::{BodyExt as _, Limited};
 use hyper::{
     Method, Request, StatusCode,
-    body::Incoming,
-    header::{ALLOW, HeaderValue, RETRY_AFTER},
+    body::{Body as _, Incoming},
+    header::{ALLOW, HeaderValue},
+    http::request::Parts,
 };
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde::de::DeserializeOwned;
+use url::form_urlencoded;
 
 use crate::{
-    admin,
-    clock::Tick,
+    admin, assistant, auth, check,
+    clock::{Tick, UnixMillis},
     faults::Faults,
-    limiter::{self, Decision, Outcome, Refusal},
-    link::CallError,
-    replies::{self, Reply},
+    health, metrics, projects,
+    replies::{self, Answer, Failure, Reply},
     state::Worker,
+    tasks, tools,
 };
 
 const MAX_BODY_BYTES: usize = 16 * 1024;
-const MAX_USER_ID_BYTES: usize = 128;
-const ENDPOINTS: &str = "GET /, GET /health, GET /redis-info, POST /api/check, GET and POST /admin/faults";
+
+/// The map of the service. Where two paths fit a request, the first counts.
+pub(crate) const ENDPOINTS: [Endpoint; 29] = [
+    on("GET", "/", Kind::Plain, Route::Root),
+    on("POST", "/api/check", Kind::Plain, Route::Check),
+    on("POST", "/api/v1/chat", Kind::Assistant, Route::Chat),
+    on("POST", "/api/v1/food", Kind::Assistant, Route::Food),
+    on("GET", "/api/v1/reminders", Kind::Assistant, Route::Reminders),
+    on("GET", "/api/v1/gamification/xp", Kind::Assistant, Route::Xp),
+    on("POST", "/api/auth/login", Kind::Plain, Route::Login),
+    on("POST", "/api/tasks", Kind::Harness, Route::CreateTask),
+    on("GET", "/api/tasks", Kind::Harness, Route::ListTasks),
+    on("GET", "/api/tasks/{id}", Kind::Harness, Route::ShowTask),
+    on("POST", "/api/tasks/{id}/execute", Kind::Harness, Route::ExecuteTask),
+    on("POST", "/api/tasks/{id}/approval", Kind::Harness, Route::ApproveTask),
+    on("GET", "/api/projects", Kind::Harness, Route::ListProjects),
+    on("POST", "/api/projects", Kind::Harness, Route::CreateProject),
+    on("GET", "/api/library", Kind::Harness, Route::Library),
+    on("GET", "/health", Kind::Watch, Route::Health),
+    on("GET", "/redis-info", Kind::Watch, Route::RedisInfo),
+    on("GET", "/metrics", Kind::Watch, Route::Metrics),
+    on("GET", "/pool", Kind::Watch, Route::Pool),
+    on("GET", "/admin/faults", Kind::Admin, Route::ShowFaults),
+    on("POST", "/admin/faults", Kind::Admin, Route::ChangeFaults),
+    on(ANY, "/echo", Kind::Tool, Route::Echo),
+    on("GET", "/redirect/loop", Kind::Tool, Route::RedirectLoop),
+    on("GET", "/redirect/{n}", Kind::Tool, Route::Redirect),
+    on("GET", "/cookies/set", Kind::Tool, Route::SetCookies),
+    on("GET", "/cookies", Kind::Tool, Route::Cookies),
+    on("GET", "/bytes/{n}", Kind::Tool, Route::Bytes),
+    on("GET", "/gzip", Kind::Tool, Route::Gzip),
+    on(ANY, "/status/{code}", Kind::Tool, Route::Status),
+];
+const ANY: &str = "*";
+
+/// One line of the map.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Endpoint {
+    pub(crate) method: &'static str,
+    pub(crate) path: &'static str,
+    kind: Kind,
+    route: Route,
+}
+
+/// Who an endpoint is for, and so what strikes it and what it asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    /// Users who need not say who they are.
+    Plain,
+    /// Users with an API key, if the service has one.
+    Assistant,
+    /// Users with a token.
+    Harness,
+    /// Watchers.
+    Watch,
+    /// Tests of clients.
+    Tool,
+    /// Whoever sets faults.
+    Admin,
+}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Route {
     Root,
     Check,
+    Chat,
+    Food,
+    Reminders,
+    Xp,
+    Login,
+    CreateTask,
+    ListTasks,
+    ShowTask,
+    ExecuteTask,
+    ApproveTask,
+    ListProjects,
+    CreateProject,
+    Library,
     Health,
     RedisInfo,
+    Metrics,
+    Pool,
     ShowFaults,
     ChangeFaults,
-    WrongMethod { allowed: &'static str },
-    Unknown,
+    Echo,
+    RedirectLoop,
+    Redirect,
+    SetCookies,
+    Cookies,
+    Bytes,
+    Gzip,
+    Status,
 }
 
-#[derive(Deserialize)]
-struct CheckRequest {
-    user_id: String,
+/// A request that met an endpoint, as its handler sees it.
+pub(crate) struct Call<'a> {
+    pub(crate) worker: &'a Worker,
+    pub(crate) faults: &'a Faults,
+    pub(crate) head: &'a Parts,
+    pub(crate) body: &'a [u8],
+    /// What stands in the place of the path's `{...}`.
+    pub(crate) param: &'a str,
+    /// The user of the token; empty where none is asked for.
+    pub(crate) caller: String,
 }
 
-#[derive(Serialize)]
-struct AllowedBody<'a> {
-    allowed: bool,
-    user_id: &'a str,
-    left_this_second: u32,
-    left_this_minute: u32,
-    decided_at_ms: u64,
+/// The endpoint a request met, and the variable part of its path.
+#[derive(Clone, Copy, Debug)]
+struct Met<'a> {
+    index: usize,
+    endpoint: Endpoint,
+    param: &'a str,
 }
 
-#[derive(Serialize)]
-struct RefusedBody<'a> {
-    allowed: bool,
-    user_id: &'a str,
-    limit_type: &'static str,
-    limit: u32,
-    retry_after_ms: u64,
-    decided_at_ms: u64,
-}
-
-#[derive(Serialize)]
-struct HealthBody {
-    status: &'static str,
-    redis: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    reason: Option<String>,
-}
-
-/// Answers one request, faults included, and notes it when it was slow.
+/// Answers one request, faults included, counts it, and notes it when it was slow.
 pub(crate) async fn serve(worker: Worker, request: Request<Incoming>) -> Result<Reply, Infallible> {
     let started = Tick::now();
     let (head, body) = request.into_parts();
-    let (method, path) = (head.method, head.uri.path());
-    let route = Route::of(&method, path);
+    let path = head.uri.path();
+    let met = Met::by(&head.method, path);
     let faults = worker.shared.faults();
-    let reply = answer(&worker, route, path, body, &faults).await;
-    if !route.is_admin() {
+    let answered = match met {
+        Some(met) => answer(&worker, met, &head, body, &faults).await,
+        None => Err(nowhere(path).into()),
+    };
+    let mut reply = answered.unwrap_or_else(|failure| failure.into_reply(&worker.shared, path));
+    if met.is_some_and(|met| met.endpoint.kind.is_traffic()) {
+        reply = replies::broken(reply, &worker.shared, &faults);
+    }
+    if met.is_none_or(|met| met.endpoint.kind != Kind::Admin) {
         replies::hold(&faults).await;
     }
-    let took = started.elapsed();
-    if took > worker.shared.slow {
-        let status = reply.status().as_u16();
-        worker.shared.logs.slow(method.as_str(), path, status, took);
+    let (took, status) = (started.elapsed(), reply.status());
+    worker.meter.request(met.map(|met| met.index), status, took);
+    if took > worker.shared.settings.slow {
+        worker.shared.logs.slow(head.method.as_str(), path, status.as_u16(), took);
     }
     Ok(reply)
 }
 
-async fn answer(worker: &Worker, route: Route, path: &str, body: Incoming, faults: &Faults) -> Reply {
-    if route.is_traffic()
-        && let Some(reply) = replies::injected_error(&worker.shared, faults, path)
+async fn answer(worker: &Worker, met: Met<'_>, head: &Parts, body: Incoming, faults: &Faults) -> Answer {
+    let kind = met.endpoint.kind;
+    if kind.is_traffic()
+        && let Some(reply) = replies::injected_error(&worker.shared, faults, head.uri.path())
     {
-        return reply;
+        return Ok(reply);
     }
-    let answered = match route {
+    let gate = &worker.shared.gate;
+    let caller = match kind {
+        Kind::Harness => gate.check_token(&head.headers, UnixMillis::now())?,
+        Kind::Assistant => gate.check_api_key(&head.headers).map(|()| String::new())?,
+        Kind::Plain | Kind::Watch | Kind::Tool | Kind::Admin => String::new(),
+    };
+    let body = read(body).await?;
+    let _place = match kind {
+        Kind::Assistant | Kind::Harness => Some(worker.shared.pool.enter().await?),
+        Kind::Plain | Kind::Watch | Kind::Tool | Kind::Admin => None,
+    };
+    let call = Call { worker, faults, head, body: &body, param: met.param, caller };
+    dispatch(met.endpoint.route, &call).await
+}
+
+async fn dispatch(route: Route, call: &Call<'_>) -> Answer {
+    match route {
         Route::Root => Ok(replies::text("hello\n")),
-        Route::Health => Ok(health(worker).await),
-        Route::RedisInfo => redis_info(worker).await,
-        Route::ShowFaults => Ok(admin::show(worker)),
-        Route::Check => match read(body).await {
-            Ok(bytes) => check(worker, &bytes, faults).await,
-            Err(refused) => Ok(refused),
-        },
-        Route::ChangeFaults => match read(body).await {
-            Ok(bytes) => admin::change(worker, &bytes).await,
-            Err(refused) => Ok(refused),
-        },
-        Route::WrongMethod { allowed } => Ok(wrong_method(allowed)),
-        Route::Unknown => {
-            Ok(replies::error(StatusCode::NOT_FOUND, &format!("no such endpoint; there are {ENDPOINTS}")))
-        }
-    };
-    answered.unwrap_or_else(|cause| replies::unavailable(&worker.shared, path, &cause))
+        Route::Check => check::check(call).await,
+        Route::Chat => assistant::chat(call).await,
+        Route::Food => assistant::food(call).await,
+        Route::Reminders => assistant::reminders(call).await,
+        Route::Xp => assistant::xp(call).await,
+        Route::Login => auth::login(call),
+        Route::CreateTask => tasks::create(call).await,
+        Route::ListTasks => tasks::list(call).await,
+        Route::ShowTask => tasks::show(call).await,
+        Route::ExecuteTask => tasks::execute(call).await,
+        Route::ApproveTask => tasks::approve(call).await,
+        Route::ListProjects => projects::list(call).await,
+        Route::CreateProject => projects::create(call).await,
+        Route::Library => projects::library(call).await,
+        Route::Health => Ok(health::health(call.worker).await),
+        Route::RedisInfo => health::redis_info(call.worker).await,
+        Route::Metrics => Ok(metrics::show(&call.worker.shared)),
+        Route::Pool => Ok(replies::json(StatusCode::OK, &call.worker.shared.pool.level())),
+        Route::ShowFaults => Ok(admin::show(call.worker)),
+        Route::ChangeFaults => Ok(admin::change(call.worker, call.body).await?),
+        Route::Echo => Ok(tools::echo(call)),
+        Route::RedirectLoop => tools::redirect_loop(),
+        Route::Redirect => tools::redirect(call),
+        Route::SetCookies => tools::set_cookies(call),
+        Route::Cookies => Ok(tools::cookies(call)),
+        Route::Bytes => tools::bytes(call),
+        Route::Gzip => Ok(tools::gzip()),
+        Route::Status => tools::status(call),
+    }
 }
 
-impl Route {
-    fn of(method: &Method, path: &str) -> Self {
-        let (get, post) = (method == Method::GET, method == Method::POST);
-        match path {
-            "/" if get => Self::Root,
-            "/api/check" if post => Self::Check,
-            "/health" if get => Self::Health,
-            "/redis-info" if get => Self::RedisInfo,
-            "/admin/faults" if get => Self::ShowFaults,
-            "/admin/faults" if post => Self::ChangeFaults,
-            "/" | "/health" | "/redis-info" => Self::WrongMethod { allowed: "GET" },
-            "/api/check" => Self::WrongMethod { allowed: "POST" },
-            "/admin/faults" => Self::WrongMethod { allowed: "GET, POST" },
-            _ => Self::Unknown,
-        }
+const fn on(method: &'static str, path: &'static str, kind: Kind, route: Route) -> Endpoint {
+    Endpoint { method, path, kind, route }
+}
+
+impl Endpoint {
+    /// What stands for `{...}` if `path` fits; empty when the endpoint has no such part.
+    fn fits<'p>(&self, path: &'p str) -> Option<&'p str> {
+        let Some((before, rest)) = self.path.split_once('{') else {
+            return (self.path == path).then_some("");
+        };
+        let (_name, after) = rest.split_once('}')?;
+        let param = path.strip_prefix(before)?.strip_suffix(after)?;
+        (!param.is_empty() && !param.contains('/')).then_some(param)
     }
 
-    /// What users call: the `errors` fault strikes here, and leaves health and observation readable.
+    fn takes(&self, method: &Method) -> bool {
+        self.method == ANY || self.method == method.as_str()
+    }
+}
+
+impl Kind {
+    /// What users call: the faults `errors`, `close` and `stall` strike here, and leave the rest readable.
     fn is_traffic(self) -> bool {
-        matches!(self, Self::Root | Self::Check)
-    }
-
-    /// Exempt from every fault, so that a fault can be switched off again at once.
-    fn is_admin(self) -> bool {
-        matches!(self, Self::ShowFaults | Self::ChangeFaults)
+        matches!(self, Self::Plain | Self::Assistant | Self::Harness)
     }
 }
 
-async fn check(worker: &Worker, body: &[u8], faults: &Faults) -> Result<Reply, CallError> {
-    let user = match user_id(body) {
-        Ok(user) => user,
-        Err(problem) => return Ok(replies::error(StatusCode::BAD_REQUEST, &problem)),
-    };
-    let session = worker.link.session()?;
-    let limits = worker.shared.limits.under(faults.limiter);
-    let decided = limiter::decide(&session, limits, &user).await;
-    let decision = decided.map_err(|error| worker.link.failed(error))?;
-    Ok(match decision.outcome {
-        Outcome::Allowed { left_this_second, left_this_minute } => replies::json(
-            StatusCode::OK,
-            &AllowedBody {
-                allowed: true,
-                user_id: &user,
-                left_this_second,
-                left_this_minute,
-                decided_at_ms: decision.at.0,
-            },
-        ),
-        Outcome::Refused(refusal) => refused(worker, &user, &decision, &refusal),
-    })
-}
-
-fn refused(worker: &Worker, user: &str, decision: &Decision, refusal: &Refusal) -> Reply {
-    worker.shared.logs.rate_limited(decision.at, user, refusal);
-    let body = RefusedBody {
-        allowed: false,
-        user_id: user,
-        limit_type: refusal.window.limit_type(),
-        limit: refusal.limit,
-        retry_after_ms: refusal.retry_after_ms,
-        decided_at_ms: decision.at.0,
-    };
-    let mut reply = replies::json(StatusCode::TOO_MANY_REQUESTS, &body);
-    let seconds = HeaderValue::from(refusal.retry_after_seconds());
-    reply.headers_mut().insert(RETRY_AFTER, seconds);
-    reply
-}
-
-fn user_id(body: &[u8]) -> Result<String, String> {
-    let request: CheckRequest = serde_json::from_slice(body)
-        .map_err(|error| format!("the body must be JSON like {{\"user_id\": \"ada\"}}: {error}"))?;
-    let length = request.user_id.len();
-    if !(1..=MAX_USER_ID_BYTES).contains(&length) {
-        return Err(format!("user_id must have 1 to {MAX_USER_ID_BYTES} bytes, not {length}"));
-    }
-    Ok(request.user_id)
-}
-
-async fn health(worker: &Worker) -> Reply {
-    match worker.link.ping().await {
-        Ok(()) => replies::json(StatusCode::OK, &HealthBody { status: "healthy", redis: "up", reason: None }),
-        Err(cause) => replies::json(
-            StatusCode::SERVICE_UNAVAILABLE,
-            &HealthBody { status: "unhealthy", redis: "down", reason: Some(cause.to_string()) },
-        ),
+impl<'a> Met<'a> {
+    fn by(method: &Method, path: &'a str) -> Option<Self> {
+        ENDPOINTS.iter().enumerate().find_map(|(index, endpoint)| {
+            let param = endpoint.takes(method).then(|| endpoint.fits(path))??;
+            Some(Self { index, endpoint: *endpoint, param })
+        })
     }
 }
 
-async fn redis_info(worker: &Worker) -> Result<Reply, CallError> {
-    let session = worker.link.session()?;
-    let info = session.client.info::<String>(Some(InfoKind::Memory)).await;
-    let info = info.map_err(|error| worker.link.failed(error))?;
-    Ok(replies::json(StatusCode::OK, &info_fields(&info)))
-}
+impl Call<'_> {
+    /// The body as JSON of this shape; `example` is shown to whoever sends another.
+    pub(crate) fn body_like<T: DeserializeOwned>(&self, example: &str) -> Result<T, Failure> {
+        serde_json::from_slice(self.body)
+            .map_err(|error| Failure::bad_request(&format!("the body must be JSON like {example}: {error}")))
+    }
 
-/// The `name:value` lines of INFO, numbers as numbers.
-fn info_fields(info: &str) -> BTreeMap<&str, Value> {
-    let pairs = info.lines().filter_map(|line| line.trim_end().split_once(':'));
-    pairs.map(|(name, value)| (name, info_value(value))).collect()
-}
+    pub(crate) fn query_pairs(&self) -> impl Iterator<Item = (String, String)> {
+        form_urlencoded::parse(self.head.uri.query().unwrap_or("").as_bytes()).into_owned()
+    }
 
-fn info_value(text: &str) -> Value {
-    let whole = text.parse::<i64>().map(Value::from);
-    let decimal = || text.parse::<f64>().map(Value::from);
-    whole.or_else(|_not_whole| decimal()).unwrap_or_else(|_not_a_number| Value::from(text))
+    pub(crate) fn query(&self, name: &str) -> Result<String, Failure> {
+        let value = self.query_pairs().find_map(|(found, value)| (found == name).then_some(value));
+        value.ok_or_else(|| Failure::bad_request(&format!("the query must name a {name}: ?{name}=...")))
+    }
+
+    /// The variable part of the path as a whole number in this range.
+    pub(crate) fn number<T>(&self, least: T, most: T) -> Result<T, Failure>
+    where
+        T: Copy + PartialOrd + std::fmt::Display + std::str::FromStr,
+    {
+        let number = self.param.parse().ok().filter(|number| (least..=most).contains(number));
+        number.ok_or_else(|| {
+            let message = format!("`{}` must be a whole number from {least} to {most}", self.param);
+            Failure::bad_request(&message)
+        })
+    }
 }
 
 async fn read(body: Incoming) -> Result<Bytes, Reply> {
+    if body.is_end_stream() {
+        return Ok(Bytes::new());
+    }
     match Limited::new(body, MAX_BODY_BYTES).collect().await {
         Ok(collected) => Ok(collected.to_bytes()),
         Err(problem) => Err(replies::error(
@@ -235,10 +299,17 @@ async fn read(body: Incoming) -> Result<Bytes, Reply> {
     }
 }
 
-fn wrong_method(allowed: &'static str) -> Reply {
-    let message = format!("this endpoint takes {allowed}");
-    let mut reply = replies::error(StatusCode::METHOD_NOT_ALLOWED, &message);
-    reply.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));
+/// The reply to a request that met no endpoint: a wrong method where the path is known, or a wrong path.
+fn nowhere(path: &str) -> Reply {
+    let known = ENDPOINTS.iter().filter(|endpoint| endpoint.fits(path).is_some());
+    let allowed = known.map(|endpoint| endpoint.method).collect::<Vec<_>>().join(", ");
+    if allowed.is_empty() {
+        let all = ENDPOINTS.map(|endpoint| format!("{} {}", endpoint.method, endpoint.path)).join(", ");
+        return replies::error(StatusCode::NOT_FOUND, &format!("no such endpoint; there are {all}"));
+    }
+    let mut reply = replies::error(StatusCode::METHOD_NOT_ALLOWED, &format!("this endpoint takes {allowed}"));
+    let allowed = HeaderValue::from_str(&allowed).expect("methods are plain words");
+    reply.headers_mut().insert(ALLOW, allowed);
     reply
 }
 
@@ -246,29 +317,35 @@ fn wrong_method(allowed: &'static str) -> Reply {
 mod tests {
     use super::*;
 
-    #[test]
-    fn memory_fields_keep_their_kind() {
-        let fields =
-            info_fields("# Memory\r\nused_memory:1024\r\nmem_fragmentation_ratio:1.25\r\nused_memory_human:1.00K\r\n");
-        assert_eq!(fields["used_memory"], 1024);
-        assert_eq!(fields["mem_fragmentation_ratio"], 1.25);
-        assert_eq!(fields["used_memory_human"], "1.00K");
-        assert_eq!(fields.len(), 3);
+    fn route(method: &Method, path: &'static str) -> Option<(Route, &'static str)> {
+        Met::by(method, path).map(|met| (met.endpoint.route, met.param))
     }
 
     #[test]
-    fn a_user_id_must_be_there_and_of_sensible_length() {
-        assert_eq!(user_id(br#"{"user_id":"ada"}"#).unwrap(), "ada");
-        assert!(user_id(br#"{"user":"ada"}"#).unwrap_err().contains("user_id"));
-        assert!(user_id(br#"{"user_id":""}"#).unwrap_err().contains("1 to 128"));
-        let long = format!(r#"{{"user_id":"{}"}}"#, "x".repeat(129));
-        assert!(user_id(long.as_bytes()).unwrap_err().contains("not 129"));
+    fn every_endpoint_is_reached_by_its_own_path() {
+        for (index, endpoint) in ENDPOINTS.iter().enumerate() {
+            let path = endpoint.path.replace("{id}", "7f").replace("{n}", "3").replace("{code}", "404");
+            let method = if endpoint.method == ANY { "PUT" } else { endpoint.method };
+            let met = Met::by(&method.parse().unwrap(), &path).unwrap();
+            assert_eq!(met.index, index, "{path}");
+        }
+    }
+
+    #[test]
+    fn the_variable_part_of_a_path_is_one_segment() {
+        assert_eq!(route(&Method::GET, "/api/tasks/7f"), Some((Route::ShowTask, "7f")));
+        assert_eq!(route(&Method::POST, "/api/tasks/7f/execute"), Some((Route::ExecuteTask, "7f")));
+        assert_eq!(route(&Method::GET, "/redirect/loop"), Some((Route::RedirectLoop, "")));
+        for path in ["/api/tasks/", "/api/tasks/7f/", "/api/tasks/7f/9", "/api/tasks//execute", "/api"] {
+            assert_eq!(route(&Method::GET, path), None, "{path}");
+        }
     }
 
     #[test]
     fn a_known_path_with_the_wrong_method_is_not_an_unknown_path() {
-        let allowed = "GET, POST";
-        assert_eq!(Route::of(&Method::PUT, "/admin/faults"), Route::WrongMethod { allowed });
-        assert_eq!(Route::of(&Method::GET, "/api"), Route::Unknown);
+        let reply = nowhere("/admin/faults");
+        assert_eq!(reply.status(), StatusCode::METHOD_NOT_ALLOWED);
+        assert_eq!(reply.headers()[ALLOW], "GET, POST");
+        assert_eq!(nowhere("/api").status(), StatusCode::NOT_FOUND);
     }
 }

@@ -3,19 +3,23 @@
 
 use std::{io, net::SocketAddr, num::NonZeroUsize, sync::Arc, thread, time::Duration};
 
-use hyper::{server::conn::http1, service::service_fn};
-use hyper_util::rt::TokioIo;
+use hyper::service::service_fn;
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo},
+    server::conn::auto,
+};
 use tokio::{
+    io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
     runtime,
     signal::unix::{SignalKind, signal},
     sync::{Notify, mpsc, watch},
     time,
 };
+use tokio_rustls::TlsAcceptor;
 
 use crate::{
-    leak,
-    link::{self, Link},
+    leak, link,
     logs::ErrorEvent,
     memory, routes,
     state::{Shared, Worker},
@@ -26,6 +30,7 @@ const HANDOVER: usize = 256;
 const FIRST_CONNECT: Duration = Duration::from_secs(3);
 const DRAIN: Duration = Duration::from_secs(3);
 const ACCEPT_PAUSE: Duration = Duration::from_millis(20);
+const HANDSHAKE: Duration = Duration::from_secs(10);
 
 /// Why the service could not run.
 #[derive(Debug, thiserror::Error)]
@@ -110,7 +115,7 @@ fn open_desk(shared: &Arc<Shared>, number: usize) -> io::Result<Desk> {
     let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
     let (connections, incoming) = mpsc::channel(HANDOVER);
     let redis_tried = Arc::new(Notify::new());
-    let worker = Worker { shared: Arc::clone(shared), link: Arc::new(Link::new()) };
+    let worker = Worker::new(shared);
     let tried = Arc::clone(&redis_tried);
     let thread = thread::Builder::new()
         .name(format!("serve-{number}"))
@@ -134,7 +139,7 @@ async fn work(
     redis_tried: Arc<Notify>,
     is_first: bool,
 ) {
-    let Worker { shared, link } = worker.clone();
+    let Worker { shared, link, .. } = worker.clone();
     tokio::spawn(link::keep(Arc::clone(&link), Arc::clone(&shared), redis_tried));
     if is_first {
         tokio::spawn(leak::run(Arc::clone(&shared), Arc::clone(&link)));
@@ -159,11 +164,28 @@ async fn work(
     }
 }
 
-/// Serves one connection until it ends, or until the service stops and its present request is answered.
-async fn converse(worker: Worker, stream: TcpStream, mut stopped: watch::Receiver<()>) {
+/// Serves one connection, over TLS where the service has a certificate.
+async fn converse(worker: Worker, stream: TcpStream, stopped: watch::Receiver<()>) {
+    let Some(config) = worker.shared.tls.clone() else {
+        return exchange(worker, stream, stopped).await;
+    };
+    // A handshake that fails is told to the client by its alert, and one that never ends is dropped.
+    if let Ok(Ok(stream)) = time::timeout(HANDSHAKE, TlsAcceptor::from(config).accept(stream)).await {
+        exchange(worker, stream, stopped).await;
+    }
+}
+
+/// Answers requests until the connection ends, or until the service stops and its present request is answered.
+///
+/// HTTP/1.1 or HTTP/2, as the client's first bytes say (RFC 9113, 3.3).
+async fn exchange<S>(worker: Worker, stream: S, mut stopped: watch::Receiver<()>)
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
     let service = service_fn(move |request| routes::serve(worker.clone(), request));
-    let connection = http1::Builder::new().pipeline_flush(true).serve_connection(TokioIo::new(stream), service);
-    let mut connection = std::pin::pin!(connection);
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    builder.http1().pipeline_flush(true);
+    let mut connection = std::pin::pin!(builder.serve_connection(TokioIo::new(stream), service));
     // A connection that ends in an error is a client that went away: not the service's failure.
     tokio::select! {
         biased;

@@ -9,12 +9,18 @@ use std::{
     time::Duration,
 };
 
+use tokio_rustls::rustls::ServerConfig;
+
 use crate::{
+    auth::Gate,
     faults::{Change, Faults},
     limiter::Limits,
     link::{Link, RedisAddress},
     logs::Logs,
     memory::Original,
+    metrics::Meter,
+    pool::Pool,
+    spread::Spread,
     units::Share,
 };
 
@@ -22,34 +28,105 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) redis: RedisAddress,
+    pub(crate) settings: Settings,
+    pub(crate) logs: Logs,
+    pub(crate) gate: Gate,
+    pub(crate) pool: Pool,
+    pub(crate) spread: Spread,
+    pub(crate) turns: Turns,
+    pub(crate) tls: Option<Arc<ServerConfig>>,
+    faults: RwLock<Faults>,
+    meters: Mutex<Vec<Arc<Meter>>>,
+    original_memory: Mutex<Option<Original>>,
+}
+
+/// What the command line says about how requests are answered.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Settings {
     pub(crate) limits: Limits,
     /// Requests that take longer than this are written to the performance log.
     pub(crate) slow: Duration,
-    pub(crate) logs: Logs,
-    faults: RwLock<Faults>,
-    /// Requests the `errors` fault has looked at.
-    looked_at: AtomicU64,
-    original_memory: Mutex<Option<Original>>,
+    pub(crate) cache_ttl: Duration,
+    /// How long tasks, projects and points are kept after their last change.
+    pub(crate) state_ttl: Duration,
+    /// The median of a chat that is not cached.
+    pub(crate) model_time: Duration,
+    /// The median of a task.
+    pub(crate) task_time: Duration,
+    pub(crate) task_failures: Option<Share>,
+    pub(crate) max_running: u32,
 }
+
+/// Parts of [`Shared`] that are made from the command line.
+#[derive(Debug)]
+pub(crate) struct Parts {
+    pub(crate) redis: RedisAddress,
+    pub(crate) settings: Settings,
+    pub(crate) logs: Logs,
+    pub(crate) gate: Gate,
+    pub(crate) pool: Pool,
+    pub(crate) spread: Spread,
+    pub(crate) tls: Option<Arc<ServerConfig>>,
+}
+
+/// How many requests each share has looked at.
+#[derive(Debug, Default)]
+pub(crate) struct Turns {
+    pub(crate) error: Turn,
+    pub(crate) close: Turn,
+    pub(crate) stall: Turn,
+    pub(crate) task_failure: Turn,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Turn(AtomicU64);
 
 /// What one thread works with.
 #[derive(Clone, Debug)]
 pub(crate) struct Worker {
     pub(crate) shared: Arc<Shared>,
     pub(crate) link: Arc<Link>,
+    pub(crate) meter: Arc<Meter>,
+}
+
+impl Worker {
+    pub(crate) fn new(shared: &Arc<Shared>) -> Self {
+        let meter = Arc::new(Meter::default());
+        shared.meters().push(Arc::clone(&meter));
+        Self { shared: Arc::clone(shared), link: Arc::new(Link::new()), meter }
+    }
+}
+
+impl Settings {
+    /// Redis takes the lifetime of counted things in whole seconds, and zero would delete them at once.
+    pub(crate) fn state_seconds(&self) -> i64 {
+        self.state_ttl.as_secs().max(1).cast_signed()
+    }
+}
+
+impl Turn {
+    /// Whether the next request is one of the share.
+    pub(crate) fn takes_next(&self, share: Share) -> bool {
+        share.takes(self.0.fetch_add(1, Ordering::Relaxed))
+    }
 }
 
 impl Shared {
-    pub(crate) fn new(redis: RedisAddress, limits: Limits, slow: Duration, logs: Logs, at_start: &[Change]) -> Self {
+    pub(crate) fn new(parts: Parts, faults_at_start: &[Change]) -> Self {
+        let Parts { redis, settings, logs, gate, pool, spread, tls } = parts;
         let mut faults = Faults::default();
-        at_start.iter().for_each(|change| faults.apply(*change));
+        faults_at_start.iter().for_each(|change| faults.apply(*change));
         Self {
             redis,
-            limits,
-            slow,
+            settings,
             logs,
+            gate,
+            pool,
+            spread,
+            turns: Turns::default(),
+            tls,
             faults: RwLock::new(faults),
-            looked_at: AtomicU64::new(0),
+            meters: Mutex::default(),
             original_memory: Mutex::new(None),
         }
     }
@@ -64,11 +141,6 @@ impl Shared {
         changes.iter().for_each(|change| faults.apply(*change));
     }
 
-    /// Whether the next request is one of those the `errors` fault takes.
-    pub(crate) fn takes_next(&self, share: Share) -> bool {
-        share.takes(self.looked_at.fetch_add(1, Ordering::Relaxed))
-    }
-
     /// Keeps the first finding; later ones would find the fault itself.
     pub(crate) fn keep_original_memory(&self, found: Original) {
         self.memory_slot().get_or_insert(found);
@@ -80,6 +152,15 @@ impl Shared {
 
     pub(crate) fn forget_original_memory(&self) {
         *self.memory_slot() = None;
+    }
+
+    /// Shows the meters of all threads.
+    pub(crate) fn with_meters(&self, look: impl FnOnce(&[Arc<Meter>])) {
+        look(&self.meters());
+    }
+
+    fn meters(&self) -> MutexGuard<'_, Vec<Arc<Meter>>> {
+        self.meters.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn memory_slot(&self) -> MutexGuard<'_, Option<Original>> {

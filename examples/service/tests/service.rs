@@ -1,5 +1,6 @@
 //! The service as a black box on a real Redis: what it promises when all is well, what each fault
-//! does, and what happens when Redis goes away. Parsing and arithmetic are tested beside their code.
+//! does, and what happens when Redis goes away. Parsing and arithmetic are tested beside their code; assistant,
+//! harness, tools and protocols are in `cases`.
 
 #![expect(clippy::unwrap_used, reason = "clippy takes only #[test] functions for tests, not their fixture")]
 
@@ -16,6 +17,7 @@ use tokio::task::JoinSet;
 
 use fixture::{Answer, Http, Redis, Service, eventually, refused};
 
+mod cases;
 mod fixture;
 
 /// What a fixed-window limiter must say, worked out from the moments the service says it decided at.
@@ -373,7 +375,10 @@ async fn a_wrong_command_line_is_refused_with_the_fix() {
     let dir = tempfile::tempdir().unwrap();
     let (code, message) = refused(&redis.url(), dir.path(), &["--fault", "slowness=1s"]);
     assert_eq!(code, 2, "{message}");
-    assert!(message.contains("the faults are latency, freeze, errors, leak, limiter, maxmemory"), "{message}");
+    assert!(
+        message.contains("the faults are latency, freeze, errors, leak, limiter, maxmemory, close, stall"),
+        "{message}"
+    );
     let (code, message) = refused("http://:hunter2@localhost", dir.path(), &[]);
     assert_eq!(code, 2, "{message}");
     assert!(message.contains("write redis://") && !message.contains("hunter2"), "{message}");
@@ -395,7 +400,7 @@ async fn a_port_or_directory_that_cannot_be_had_is_named_with_the_flag_to_change
     assert!(message.contains("file/logs") && message.contains("--log-dir"), "{message}");
 }
 
-async fn redis_keys(redis: &Redis, pattern: &str) -> Vec<String> {
+pub(crate) async fn redis_keys(redis: &Redis, pattern: &str) -> Vec<String> {
     let client = redis.client().await;
     let command = fred::types::CustomCommand::new_static("KEYS", None::<u16>, false);
     client.custom(command, vec![pattern]).await.unwrap()
