@@ -44,7 +44,7 @@ async fn metrics_count_requests_and_durations_of_all_threads() {
 #[tokio::test]
 async fn the_pool_shows_who_holds_a_place_and_who_waits_for_one() {
     let redis = Redis::start().await;
-    let service = Service::start(&redis, &["--pool-size", "1", "--model-time", "300ms"]);
+    let service = Service::start(&redis, &["--pool-size", "1", "--model-time", "600ms"]);
     let mut asking = JoinSet::new();
     for number in 0..2 {
         let mut http = service.http().await;
