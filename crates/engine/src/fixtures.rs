@@ -3,7 +3,10 @@
 use std::num::{NonZeroU32, NonZeroU64};
 use std::time::Duration;
 
-use plimsoll_plan::{Arrivals, Expect, Load, Method, Phase, Plan, Rate, RateShape, Step, Template, ThinkTime};
+use plimsoll_plan::{
+    Arrivals, Expect, Iterations, Load, Method, Phase, Plan, Rate, RateShape, Recording, Replay, Step, Template,
+    ThinkTime,
+};
 
 use crate::quick_plan;
 
@@ -29,7 +32,8 @@ pub(crate) fn step(name: &str, method: Method, path: &str) -> Step {
 /// An open phase of evenly spaced arrivals.
 pub(crate) fn open_phase(name: &str, per_second: f64, length: Duration) -> Phase {
     let rate = RateShape::Constant(Rate::per_second(per_second).unwrap());
-    Phase { name: name.to_owned(), duration: Some(length), load: Load::Open { rate, arrivals: Arrivals::Uniform } }
+    let load = Load::Open { rate, arrivals: Arrivals::Uniform };
+    Phase { name: name.to_owned(), start: None, duration: Some(length), load }
 }
 
 /// A closed phase whose users start all at once.
@@ -40,6 +44,14 @@ pub(crate) fn closed_phase(
     iterations: Option<u64>,
     length: Option<Duration>,
 ) -> Phase {
-    let (users, iterations) = (NonZeroU32::new(users).unwrap(), iterations.and_then(NonZeroU64::new));
-    Phase { name: name.to_owned(), duration: length, load: Load::Closed { users, spawn_rate: None, think, iterations } }
+    let (users, iterations) =
+        (NonZeroU32::new(users).unwrap(), iterations.and_then(NonZeroU64::new).map(Iterations::Shared));
+    let load = Load::Closed { users, spawn_rate: None, ramp_down: None, think, iterations };
+    Phase { name: name.to_owned(), start: None, duration: length, load }
+}
+
+/// An open phase of arrivals recorded at these nanoseconds.
+pub(crate) fn replay_phase(name: &str, times: &[u64], speed: f64, length: Duration) -> Phase {
+    let replay = Replay { file: "access.log".to_owned(), speed, recording: Recording::Times(times.into()) };
+    Phase { name: name.to_owned(), start: None, duration: Some(length), load: Load::Replay(replay) }
 }

@@ -38,7 +38,6 @@ mod health;
 mod run;
 mod stop;
 
-mod curve;
 pub mod schedule;
 
 mod draw;

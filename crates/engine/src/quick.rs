@@ -4,8 +4,8 @@ use std::num::{NonZeroU32, NonZeroU64};
 use std::time::Duration;
 
 use plimsoll_plan::{
-    Expect, Flow, Generator, Load, Method, Phase, Plan, RequestLogging, Step, Target, Template, ThinkTime, UserPattern,
-    Users,
+    Expect, Flow, Generator, Iterations, Load, Method, Phase, Plan, RequestLogging, Step, Target, Template, ThinkTime,
+    UserPattern, Users,
 };
 use url::Url;
 
@@ -30,8 +30,9 @@ pub fn quick_plan(url: &Url, users: u32, requests: u64) -> Plan {
     let load = Load::Closed {
         users,
         spawn_rate: None,
+        ramp_down: None,
         think: ThinkTime::None,
-        iterations: Some(NonZeroU64::new(requests).unwrap_or(NonZeroU64::MIN)),
+        iterations: Some(Iterations::Shared(NonZeroU64::new(requests).unwrap_or(NonZeroU64::MIN))),
     };
     Plan {
         name: "quick".to_owned(),
@@ -56,7 +57,7 @@ pub fn quick_plan(url: &Url, users: u32, requests: u64) -> Plan {
             requests: RequestLogging::None,
             drain: timeout,
         },
-        phases: vec![Phase { name: "load".to_owned(), duration: None, load }],
+        phases: vec![Phase { name: "load".to_owned(), start: None, duration: None, load }],
         flows: vec![Flow { name: "quick".to_owned(), weight: 1.0, steps: vec![step] }],
         limiter: None,
         watch: None,

@@ -33,7 +33,7 @@ const REPORTS_AHEAD: usize = 16;
 /// Arrivals per second that one worker takes care of without being noticed.
 const RATE_PER_WORKER: f64 = 20_000.0;
 /// Closed users with a request each that one worker takes care of.
-const USERS_PER_WORKER: u64 = 64;
+const USERS_PER_WORKER: f64 = 64.0;
 
 /// Why a run could not be prepared.
 #[derive(Debug, thiserror::Error)]
@@ -289,14 +289,15 @@ fn finish(mut collector: Collector, clock: &RunClock, stop: &StopHandle) -> Resu
 /// How many workers: what the plan says, else one per core, at most what the load needs and as many as connections.
 fn workers(plan: &Plan, work: &Workload, connections: u64) -> u32 {
     let cores = std::thread::available_parallelism().map_or(1, |cores| u32::try_from(cores.get()).unwrap_or(1));
-    let needed = work.phases.iter().map(|phase| needed(&phase.load)).max().unwrap_or(1);
+    let needed = (work.most_at_once(needed).ceil() as u32).max(1);
     let wanted = plan.generator.workers.map_or_else(|| cores.min(needed), NonZeroU32::get);
     wanted.clamp(1, u32::try_from(connections).unwrap_or(u32::MAX))
 }
 
-fn needed(load: &PhaseLoad) -> u32 {
+/// How many workers, in fractions of one, take care of a load without being noticed.
+fn needed(load: &PhaseLoad) -> f64 {
     match load {
-        PhaseLoad::Open { peak, .. } => (peak / RATE_PER_WORKER).ceil() as u32,
-        PhaseLoad::Closed(crowd) => u32::try_from(crowd.users.div_ceil(USERS_PER_WORKER)).unwrap_or(u32::MAX),
+        PhaseLoad::Open { peak, .. } => peak / RATE_PER_WORKER,
+        PhaseLoad::Closed(crowd) => crowd.users as f64 / USERS_PER_WORKER,
     }
 }

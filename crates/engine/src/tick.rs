@@ -23,7 +23,7 @@ impl Tick {
 
     /// What the plan says, else by the arrivals that fall to each of `workers`.
     pub(crate) fn choose(precision: Option<Precision>, work: &Workload, workers: u32) -> Self {
-        let busiest = work.phases.iter().map(|phase| arrivals_per_second(&phase.load)).fold(0.0, f64::max);
+        let busiest = work.most_at_once(arrivals_per_second);
         match precision {
             Some(Precision::Fine) => Self::FINE,
             Some(Precision::Coarse) => Self::COARSE,

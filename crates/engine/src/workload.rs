@@ -2,14 +2,19 @@
 //!
 //! Shared by all workers and never changed. It knows no clock: times are nanoseconds from the start of the traffic.
 
+mod crowd;
+mod phases;
+
 use std::num::NonZeroU64;
 use std::time::Duration;
 
-use plimsoll_plan::{Load, Plan, Target, ThinkTime};
+use plimsoll_plan::{Plan, Target};
 
-use crate::draw::{Draws, Weights};
+use crate::draw::Weights;
 use crate::request::{CompileError, Operation};
-use crate::schedule::{Schedule, Share};
+use crate::schedule::Share;
+pub(crate) use crowd::Crowd;
+pub(crate) use phases::{Phase, PhaseLoad};
 
 /// The end of a phase that ends with its iterations.
 pub(crate) const NEVER: i64 = i64::MAX;
@@ -20,11 +25,26 @@ pub enum WorkloadError {
     /// There is nowhere to send traffic.
     #[error("the plan makes no traffic; give it a [target], [[phases]] and [flows]")]
     NoTraffic,
-    /// A phase without an end stands before another one.
-    #[error("phase `{phase}` ends with its iterations, so it must be the last one; give it a duration")]
-    EndlessPhase {
+    /// A phase without an end stands before one that starts when it ends.
+    #[error(
+        "phase `{phase}` ends with its iterations, so when `{next}` starts is not known; give `{next}` a start, or \
+         `{phase}` a duration"
+    )]
+    UnknownStart {
         /// The phase.
         phase: String,
+        /// The one after it.
+        next: String,
+    },
+    /// Only the number of recorded arrivals is known, not their times.
+    #[error(
+        "phase `{phase}` replays {file}, but the plan of a run directory does not hold its times; run the plan file"
+    )]
+    NoTimes {
+        /// The phase.
+        phase: String,
+        /// The file of the times.
+        file: String,
     },
     /// A step cannot be sent.
     #[error(transparent)]
@@ -50,38 +70,6 @@ pub(crate) struct Flow {
     pub(crate) steps: u16,
 }
 
-/// A phase on the time axis.
-#[derive(Debug)]
-pub(crate) struct Phase {
-    pub(crate) name: String,
-    pub(crate) start: i64,
-    pub(crate) end: i64,
-    pub(crate) planned: Option<u64>,
-    pub(crate) load: PhaseLoad,
-    flow_draws: Draws,
-}
-
-/// The load of a phase.
-#[derive(Debug)]
-pub(crate) enum PhaseLoad {
-    /// Open model; arrivals take users in turn, the first one `first_user` (from 0). The schedule is the whole plan's,
-    /// `peak` the highest rate of the segment.
-    Open { schedule: Schedule, first_user: u64, peak: f64 },
-    /// Closed model.
-    Closed(Crowd),
-}
-
-/// The users of a closed phase that belong to the segment.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Crowd {
-    pub(crate) users: u64,
-    /// Users started per second; `None`: all at once.
-    pub(crate) spawn_rate: Option<f64>,
-    pub(crate) think: ThinkTime,
-    pub(crate) iterations: Option<u64>,
-    pub(crate) draws: Draws,
-}
-
 impl Workload {
     pub(crate) fn compile(plan: &Plan, segment: Share) -> Result<Self, WorkloadError> {
         let target = traffic_target(plan)?;
@@ -96,7 +84,7 @@ impl Workload {
         Ok(Self {
             operations,
             flows: flows.collect(),
-            phases: compile_phases(plan, segment)?,
+            phases: phases::compile(plan, segment)?,
             users: plan.users.count,
             segment,
             weights: Weights::new(plan.flows.iter().map(|flow| flow.weight)),
@@ -124,61 +112,25 @@ impl Workload {
         if self.flows.len() == 1 {
             return 0;
         }
-        self.weights.choose(self.phases[usize::from(phase)].flow_draws.of(owner), number)
+        self.weights.choose(self.phases[usize::from(phase)].flow_draws().of(owner), number)
     }
 
     /// When the last phase ends.
     pub(crate) fn end(&self) -> i64 {
-        self.phases.last().map_or(0, |phase| phase.end)
-    }
-}
-
-impl Crowd {
-    /// When user `index` (from 0, in the whole plan) starts, from the start of the phase.
-    pub(crate) fn spawned_at(&self, index: u64) -> i64 {
-        self.spawn_rate.map_or(0, |rate| (index as f64 / rate * 1e9).min(NEVER as f64 / 4.0) as i64)
+        self.phases.iter().map(|phase| phase.end).max().unwrap_or(0)
     }
 
-    /// How many iterations fall to a worker.
-    pub(crate) fn quota(&self, worker: Share) -> Option<u64> {
-        self.iterations.map(|iterations| worker.iterations_of(iterations, self.users))
+    /// The most of something that phases ask for at the same time.
+    pub(crate) fn most_at_once(&self, asked: impl Fn(&PhaseLoad) -> f64) -> f64 {
+        let together = |at: i64| self.phases.iter().filter(move |phase| phase.start <= at && at < phase.end);
+        let asked_at = |at| together(at).map(|phase| asked(&phase.load)).sum::<f64>();
+        self.phases.iter().map(|phase| asked_at(phase.start)).fold(0.0, f64::max)
     }
 }
 
 pub(crate) fn traffic_target(plan: &Plan) -> Result<&Target, WorkloadError> {
     let idle = plan.phases.is_empty() || plan.flows.iter().all(|flow| flow.steps.is_empty());
     plan.target.as_ref().filter(|_| !idle).ok_or(WorkloadError::NoTraffic)
-}
-
-fn compile_phases(plan: &Plan, segment: Share) -> Result<Vec<Phase>, WorkloadError> {
-    let (mut start, mut first_user) = (0, 0);
-    let mut phases = Vec::new();
-    for (index, phase) in plan.phases.iter().enumerate() {
-        if start == NEVER {
-            return Err(WorkloadError::EndlessPhase { phase: plan.phases[index - 1].name.clone() });
-        }
-        let end = phase.duration.map_or(NEVER, |length| start.saturating_add(nanos(length)));
-        let seeds = Draws::new(plan.seed, index as u64);
-        let (load, planned) = match &phase.load {
-            Load::Open { rate, arrivals } => {
-                let schedule = Schedule::new(rate, *arrivals, phase.duration.unwrap_or_default(), seeds.bits(0));
-                let (all, peak) = (schedule.count(), schedule.peak() / segment.count() as f64);
-                let load = PhaseLoad::Open { schedule, first_user, peak };
-                first_user += all;
-                (load, Some(segment.part_of(all)))
-            }
-            Load::Closed { users, spawn_rate, think, iterations } => {
-                let users = u64::from(users.get());
-                let iterations = iterations.map(|iterations| segment.iterations_of(iterations.get(), users));
-                let spawn_rate = spawn_rate.map(plimsoll_plan::Rate::as_per_second).filter(|rate| *rate > 0.0);
-                let (users, draws) = (segment.part_of(users), seeds.of(2));
-                (PhaseLoad::Closed(Crowd { users, spawn_rate, think: *think, iterations, draws }), iterations)
-            }
-        };
-        phases.push(Phase { name: phase.name.clone(), start, end, planned, load, flow_draws: seeds.of(1) });
-        start = end;
-    }
-    Ok(phases)
 }
 
 /// A duration in nanoseconds, at the end of the range when it is longer than that.

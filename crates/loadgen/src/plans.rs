@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use plimsoll_engine::quick_plan;
 use plimsoll_plan::{
-    Arrivals, Load, Method, Override, Part, Plan, Rate, RateShape, Secret, SourceText, Surroundings, Template,
-    ThinkTime, Users,
+    Arrivals, Iterations, Load, Method, Override, Part, Plan, Rate, RateShape, Secret, SourceText, Surroundings,
+    Template, ThinkTime, Users,
 };
 use plimsoll_record::units::{Quantity, Unit};
 use url::Url;
@@ -90,7 +90,8 @@ fn load(arguments: &QuickArguments) -> Result<Load, Failure> {
     // A user without a request to send would be a connection for nothing.
     let needed = arguments.requests.and_then(|requests| u32::try_from(requests.get()).ok()).and_then(NonZeroU32::new);
     let users = needed.map_or(users, |needed| needed.min(users));
-    Ok(Load::Closed { users, spawn_rate: None, think: ThinkTime::None, iterations: arguments.requests })
+    let iterations = arguments.requests.map(Iterations::Shared);
+    Ok(Load::Closed { users, spawn_rate: None, ramp_down: None, think: ThinkTime::None, iterations })
 }
 
 /// The rate an option gives, above zero.
@@ -162,7 +163,7 @@ mod tests {
     fn a_count_makes_a_closed_model_with_no_more_users_than_requests() {
         let plan = plan("-c 64 -n 10").unwrap();
         let Load::Closed { users, iterations, .. } = plan.phases[0].load else { panic!("{:?}", plan.phases) };
-        assert_eq!((users.get(), iterations.unwrap().get()), (10, 10));
+        assert_eq!((users.get(), iterations.unwrap().of(10)), (10, 10));
     }
 
     #[test]

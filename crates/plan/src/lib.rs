@@ -15,6 +15,7 @@ mod interpolate;
 mod overrides;
 mod quantities;
 mod reader;
+mod recording;
 mod resolve;
 mod surroundings;
 mod tree;
@@ -24,8 +25,8 @@ mod write;
 pub use criteria::{Comparison, Criterion, Expression, Function, Metric, Scope};
 pub use diagnostics::{Problems, SourceText};
 pub use model::{
-    Arrivals, Expect, Flow, Generator, HealthCheck, Limit, Limiter, Load, Method, Phase, Plan, Precision, Rate,
-    RateShape, RequestLogging, Step, Target, ThinkTime, Users, WindowKind,
+    Arrivals, Expect, Flow, Generator, HealthCheck, Iterations, Limit, Limiter, Load, Method, Phase, Plan, Precision,
+    Rate, RateShape, Recording, Replay, RequestLogging, Step, Target, ThinkTime, Users, WindowKind,
 };
 pub use overrides::{Override, OverrideError};
 pub use resolve::{parse, parse_criteria, parse_recorded};

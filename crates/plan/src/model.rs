@@ -1,5 +1,7 @@
 //! What a plan says about traffic: target, users, phases, flows, limiter.
 
+mod phases;
+
 use std::num::{NonZeroU32, NonZeroU64};
 use std::time::Duration;
 
@@ -8,6 +10,7 @@ use url::Url;
 use crate::criteria::Criterion;
 use crate::template::{Template, UserPattern};
 use crate::watch::Watch;
+pub use phases::{Arrivals, Iterations, Load, Phase, Rate, RateShape, Recording, Replay, ThinkTime};
 
 /// A whole plan, every default filled in.
 #[derive(Clone, Debug, PartialEq)]
@@ -22,7 +25,7 @@ pub struct Plan {
     pub users: Users,
     /// How the generator works.
     pub generator: Generator,
-    /// What load, in order. Empty for plans that only watch.
+    /// What load. Empty for plans that only watch.
     pub phases: Vec<Phase>,
     /// What users do. Empty for plans that only watch.
     pub flows: Vec<Flow>,
@@ -122,119 +125,6 @@ pub enum RequestLogging {
     All,
     /// None.
     None,
-}
-
-/// A phase of load. Phases follow one another without a pause.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Phase {
-    /// Its name, unique in the plan.
-    pub name: String,
-    /// How long it lasts. `None` only for a closed phase that ends with its iterations; it is the last one.
-    pub duration: Option<Duration>,
-    /// What load.
-    pub load: Load,
-}
-
-/// What load a phase makes.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Load {
-    /// Open model: arrivals come on a schedule, whatever the service does.
-    Open {
-        /// Arrivals per second over the phase.
-        rate: RateShape,
-        /// How they are spaced.
-        arrivals: Arrivals,
-    },
-    /// Closed model: each user waits for its answer, thinks, and goes on.
-    Closed {
-        /// How many users at once.
-        users: NonZeroU32,
-        /// Users started per second; `None`: all at once.
-        spawn_rate: Option<Rate>,
-        /// The pause between an answer and the next request.
-        think: ThinkTime,
-        /// Iterations of a flow in all, shared by the users; `None`: until the phase ends.
-        iterations: Option<NonZeroU64>,
-    },
-}
-
-/// Events per second: finite and not negative.
-#[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]
-pub struct Rate(f64);
-
-impl Rate {
-    /// A rate of `per_second` events per second; `None` unless finite and not negative.
-    #[must_use]
-    pub fn per_second(per_second: f64) -> Option<Self> {
-        (per_second.is_finite() && per_second >= 0.0).then_some(Self(per_second))
-    }
-
-    /// Events per second.
-    #[must_use]
-    pub fn as_per_second(self) -> f64 {
-        self.0
-    }
-}
-
-/// How the rate of an open phase develops.
-#[derive(Clone, Debug, PartialEq)]
-pub enum RateShape {
-    /// The same all the time: `"18/s"`.
-    Constant(Rate),
-    /// Linear from one rate to another: `"18/s -> 0/s"`.
-    Ramp {
-        /// The rate at the start of the phase.
-        from: Rate,
-        /// The rate at its end.
-        to: Rate,
-    },
-    /// One rate after another, each for an equal share of the phase: `{ steps = ["5/s", "10/s", "20/s"] }`.
-    Steps(Vec<Rate>),
-    /// A higher or lower rate for a while: `{ base = "20/s", spike = "80/s", at = "30s", for = "10s" }`.
-    Spike {
-        /// The rate before and after.
-        base: Rate,
-        /// The rate meanwhile.
-        spike: Rate,
-        /// When it begins, from the start of the phase.
-        at: Duration,
-        /// How long it lasts. It ends within the phase.
-        length: Duration,
-    },
-    /// A sine that begins at its lowest, as a day does: `{ mean = "20/s", amplitude = "10/s", period = "1h" }`.
-    Wave {
-        /// The rate in the middle.
-        mean: Rate,
-        /// How far it goes above and below, at most `mean`.
-        amplitude: Rate,
-        /// From one lowest point to the next.
-        period: Duration,
-    },
-}
-
-/// How arrivals of an open phase are spaced.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Arrivals {
-    /// Evenly. The default.
-    Uniform,
-    /// As a Poisson process: independent users.
-    Poisson,
-}
-
-/// The pause of a closed user between an answer and the next request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ThinkTime {
-    /// None: the next request follows at once.
-    None,
-    /// Always the same: `"2s"`.
-    Constant(Duration),
-    /// Uniformly between two durations: `"5s..15s"`.
-    Uniform {
-        /// The shortest.
-        min: Duration,
-        /// The longest.
-        max: Duration,
-    },
 }
 
 /// What a user does in one iteration.

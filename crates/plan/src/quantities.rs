@@ -9,7 +9,7 @@ use crate::reader::{Field, Text};
 use crate::tree::Value;
 
 /// The longest duration a plan may state.
-const LONGEST: Duration = Duration::from_secs(365 * 24 * 3600);
+pub(crate) const LONGEST: Duration = Duration::from_secs(365 * 24 * 3600);
 
 impl<'a> Field<'a> {
     /// Text that holds a quantity; a bare number gets its own message.

@@ -3,12 +3,15 @@
 //! A new table gets a file of its own below, one field here, and its lines in the writer.
 
 mod criteria;
+mod crowds;
 mod flows;
 mod headers;
 mod limiter;
 mod needs;
+mod open;
 mod phases;
 mod rates;
+mod replay;
 mod target;
 mod templates;
 mod watch;

@@ -3,6 +3,8 @@
 //! Written line by line, not through a serialiser: steps and headers have an order, and units read better than
 //! numbers. The same plan always gives the same bytes.
 
+mod phases;
+
 use std::fmt::Write as _;
 use std::time::Duration;
 
@@ -12,8 +14,7 @@ use plimsoll_record::verdict::Severity;
 
 use crate::criteria::Criterion;
 use crate::model::{
-    Arrivals, Expect, Flow, Generator, Limit, Limiter, Load, Method, Phase, Plan, Precision, Rate, RateShape,
-    RequestLogging, Step, Target, ThinkTime, WindowKind,
+    Expect, Flow, Generator, Limit, Limiter, Method, Plan, Precision, RequestLogging, Step, Target, WindowKind,
 };
 use crate::template::{Part, Template};
 use crate::watch::{Alert, LogWatch, ProcessWatch, RedisSource, Watch};
@@ -98,36 +99,6 @@ impl Lines {
         };
         self.line("requests", &quote(requests));
         self.line("drain", &quoted_duration(generator.drain));
-    }
-
-    fn phase(&mut self, phase: &Phase) {
-        self.table("[[phases]]");
-        self.line("name", &quote(&phase.name));
-        if let Some(duration) = phase.duration {
-            self.line("duration", &quoted_duration(duration));
-        }
-        match &phase.load {
-            Load::Open { rate, arrivals } => self.open(rate, *arrivals),
-            Load::Closed { users, spawn_rate, think, iterations } => {
-                self.line("users", &users.to_string());
-                if let Some(rate) = spawn_rate {
-                    self.line("spawn_rate", &quoted_rate(*rate));
-                }
-                self.line("think", &quote(&think_time(*think)));
-                if let Some(iterations) = iterations {
-                    self.line("iterations", &iterations.to_string());
-                }
-            }
-        }
-    }
-
-    fn open(&mut self, rate: &RateShape, arrivals: Arrivals) {
-        self.line("rate", &rate_shape(rate));
-        let arrivals = match arrivals {
-            Arrivals::Uniform => "uniform",
-            Arrivals::Poisson => "poisson",
-        };
-        self.line("arrivals", &quote(arrivals));
     }
 
     fn flow(&mut self, flow: &Flow) {
@@ -257,39 +228,6 @@ fn duration(duration: Duration) -> String {
 
 fn quoted_duration(value: Duration) -> String {
     quote(&duration(value))
-}
-
-fn quoted_rate(rate: Rate) -> String {
-    quote(&format!("{}/s", rate.as_per_second()))
-}
-
-fn rate_shape(shape: &RateShape) -> String {
-    match shape {
-        RateShape::Constant(rate) => quoted_rate(*rate),
-        RateShape::Ramp { from, to } => quote(&format!("{}/s -> {}/s", from.as_per_second(), to.as_per_second())),
-        RateShape::Steps(steps) => format!("{{ steps = {} }}", list(steps.iter().copied().map(quoted_rate))),
-        RateShape::Spike { base, spike, at, length } => format!(
-            "{{ base = {}, spike = {}, at = {}, for = {} }}",
-            quoted_rate(*base),
-            quoted_rate(*spike),
-            quoted_duration(*at),
-            quoted_duration(*length),
-        ),
-        RateShape::Wave { mean, amplitude, period } => format!(
-            "{{ mean = {}, amplitude = {}, period = {} }}",
-            quoted_rate(*mean),
-            quoted_rate(*amplitude),
-            quoted_duration(*period),
-        ),
-    }
-}
-
-fn think_time(think: ThinkTime) -> String {
-    match think {
-        ThinkTime::None => "0s".to_owned(),
-        ThinkTime::Constant(pause) => duration(pause),
-        ThinkTime::Uniform { min, max } => format!("{}..{}", duration(min), duration(max)),
-    }
 }
 
 fn expect(expect: &Expect) -> String {

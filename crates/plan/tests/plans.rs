@@ -4,8 +4,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use plimsoll_plan::{
-    Arrivals, Expect, Load, Override, Part, Plan, Precision, Rate, RateShape, RedisSource, RequestLogging, Scope,
-    Secret, SourceText, Surroundings, Template, ThinkTime, parse, parse_criteria, parse_recorded,
+    Arrivals, Expect, Iterations, Load, Override, Part, Plan, Precision, Rate, RateShape, Recording, RedisSource,
+    Replay, RequestLogging, Scope, Secret, SourceText, Surroundings, Template, ThinkTime, parse, parse_criteria,
+    parse_recorded,
 };
 
 const SMALL: &str = r#"
@@ -110,6 +111,70 @@ phases = [
     assert_eq!(spawn_rate, Some(per_second(1.0)));
     assert_eq!(think, ThinkTime::Uniform { min: Duration::from_secs(5), max: Duration::from_secs(15) });
     assert_eq!(plan.phases[3].duration, None);
+}
+
+#[test]
+fn phases_may_overlap_and_crowds_come_go_and_finish() {
+    let text = r#"
+name = "phases"
+target = { url = "http://127.0.0.1:8080" }
+flows.home.steps = [{ name = "home", get = "/" }]
+phases = [
+  { name = "work", users = 5, iterations = { per_user = 20 } },
+  { name = "steady", start = "0s", duration = "1m", rate = "5/s" },
+  { name = "people", start = "30s", duration = "5m", users = 9, ramp_down = "30s", iterations = 7 },
+]
+"#;
+    let plan = read(text, &[]);
+    assert_eq!(parse_recorded(&plan.to_toml()).unwrap(), plan);
+    let starts: Vec<_> = plan.phases.iter().map(|phase| phase.start).collect();
+    assert_eq!(starts, [None, Some(Duration::ZERO), Some(Duration::from_secs(30))]);
+    let Load::Closed { iterations, .. } = plan.phases[0].load else { panic!("closed") };
+    assert_eq!((iterations.unwrap().of(5), plan.phases[0].duration), (100, None));
+    let Load::Closed { iterations, ramp_down, .. } = plan.phases[2].load else { panic!("closed") };
+    assert_eq!(iterations.map(|iterations: Iterations| iterations.of(9)), Some(7));
+    assert_eq!(ramp_down, Some(Duration::from_secs(30)));
+}
+
+/// The phase of a plan that replays four seconds with one arrival each.
+fn replayed(arrivals: &str) -> (Plan, Replay, Option<Duration>) {
+    let text = SMALL.replace("duration = \"10s\", rate = \"5/s\"", &format!("arrivals = {arrivals}"));
+    let source = SourceText { name: "plan.toml".to_owned(), text };
+    let file = |name: &str| {
+        assert_eq!(name, "logs/access.csv");
+        Ok(b"time,path\n103,/\n100,/\n101,/\n102,/\n".to_vec())
+    };
+    let plan = parse(&source, &[], &Surroundings { file: &file, ..Surroundings::NONE }).unwrap();
+    let Load::Replay(replay) = plan.phases[0].load.clone() else { panic!("replay") };
+    let length = plan.phases[0].duration;
+    (plan, replay, length)
+}
+
+#[test]
+fn recorded_arrivals_come_from_a_file_and_take_as_long_as_they_did() {
+    let (_, replay, length) = replayed("{ file = \"logs/access.csv\", speed = 2 }");
+    let Recording::Times(times) = &replay.recording else { panic!("{replay:?}") };
+    assert_eq!(**times, [500_000_000, 1_500_000_000, 2_500_000_000, 3_500_000_000]);
+    assert_eq!((replay.at_ns(times[3]), length), (1_750_000_000, Some(Duration::from_secs(2))));
+}
+
+#[test]
+fn a_duration_cuts_recorded_arrivals_off() {
+    let (_, replay, length) = replayed("{ file = \"logs/access.csv\" }, duration = \"2500ms\"");
+    assert_eq!((replay.recording.count(), length), (2, Some(Duration::from_millis(2500))));
+    let (_, replay, length) = replayed("{ file = \"logs/access.csv\", speed = 0.5 }, duration = \"1m\"");
+    assert_eq!((replay.recording.count(), length), (4, Some(Duration::from_secs(60))));
+}
+
+#[test]
+fn the_plan_of_a_run_keeps_the_number_of_recorded_arrivals_and_needs_no_file() {
+    let (plan, ..) = replayed("{ file = \"logs/access.csv\", speed = 2 }");
+    let written = plan.to_toml();
+    assert!(written.contains("arrivals = { file = \"logs/access.csv\", speed = 2.0, count = 4 }"), "{written}");
+    let read = parse_recorded(&written).unwrap();
+    let Load::Replay(replay) = &read.phases[0].load else { panic!("{read:?}") };
+    assert_eq!(replay.recording, Recording::Count(4));
+    assert_eq!(read.to_toml(), written);
 }
 
 #[test]

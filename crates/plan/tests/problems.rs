@@ -18,7 +18,16 @@ fn environment(name: &str) -> Option<String> {
     }
 }
 
-const SURROUNDINGS: Surroundings<'static> = Surroundings { environment: &environment, ..Surroundings::NONE };
+fn file(name: &str) -> std::io::Result<Vec<u8>> {
+    match name {
+        "broken.log" => Ok(b"time\n0.5\nhunter2\n1.5\n-\n".to_vec()),
+        "empty.log" => Ok(Vec::new()),
+        "ten-years.log" => Ok(b"0.5\n315360000.5\n".to_vec()),
+        _ => Err(std::io::Error::new(std::io::ErrorKind::NotFound, "no such file")),
+    }
+}
+
+const SURROUNDINGS: Surroundings<'static> = Surroundings { environment: &environment, file: &file };
 
 fn read(name: &str, text: &str, overrides: &[&str]) -> Result<Plan, String> {
     let source = SourceText { name: name.to_owned(), text: text.to_owned() };

@@ -5,9 +5,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use plimsoll_plan::{
-    Alert, Arrivals, Expect, Flow, Generator, HealthCheck, Limit, Limiter, Load, LogWatch, Method, Override, Part,
-    Phase, Plan, Precision, ProcessWatch, Rate, RateShape, RedisSource, RequestLogging, Secret, SourceText, Step,
-    Surroundings, Target, Template, ThinkTime, UserPattern, Users, Watch, WindowKind, parse, parse_recorded,
+    Alert, Arrivals, Expect, Flow, Generator, HealthCheck, Iterations, Limit, Limiter, Load, LogWatch, Method,
+    Override, Part, Phase, Plan, Precision, ProcessWatch, Rate, RateShape, Recording, RedisSource, Replay,
+    RequestLogging, Secret, SourceText, Step, Surroundings, Target, Template, ThinkTime, UserPattern, Users, Watch,
+    WindowKind, parse, parse_recorded,
 };
 use plimsoll_record::events::Level;
 use proptest::collection::{btree_map, btree_set, vec};
@@ -116,25 +117,39 @@ fn load() -> impl Strategy<Value = Load> {
         (duration(), duration()).prop_map(|(a, b)| ThinkTime::Uniform { min: a.min(b), max: a.max(b) }),
     ];
     let spawn = option::of((1e-6..1e6).prop_map(|rate| Rate::per_second(rate).expect("finite")));
-    let iterations = option::of((1..=u64::MAX).prop_map(|number| NonZeroU64::new(number).expect("above zero")));
+    let iterations = option::of(prop_oneof![
+        (1..=u64::MAX).prop_map(|number| Iterations::Shared(NonZeroU64::new(number).expect("above zero"))),
+        positive().prop_map(Iterations::PerUser),
+    ]);
+    // At most a microsecond, the length of the shortest phase below: users leave within their phase.
+    let ramp_down = option::of((1..1000_u64).prop_map(Duration::from_nanos));
     prop_oneof![
         (shape, arrivals).prop_map(|(rate, arrivals)| Load::Open { rate, arrivals }),
-        (positive(), spawn, think, iterations).prop_map(|(users, spawn_rate, think, iterations)| Load::Closed {
-            users,
-            spawn_rate,
-            think,
-            iterations
+        ("\\PC{1,12}", 1e-3..1e3, any::<u64>()).prop_map(|(file, speed, count)| {
+            // Numbers of a plan are signed.
+            Load::Replay(Replay { file, speed, recording: Recording::Count(count / 2) })
         }),
+        (positive(), spawn, ramp_down, think, iterations).prop_map(
+            |(users, spawn_rate, ramp_down, think, iterations)| Load::Closed {
+                users,
+                spawn_rate,
+                ramp_down,
+                think,
+                iterations
+            }
+        ),
     ]
 }
 
 fn phases() -> impl Strategy<Value = Vec<Phase>> {
     let length = duration().prop_map(|duration| duration.max(Duration::from_micros(1)));
-    (btree_map(name(), (length, load()), 1..4), any::<bool>()).prop_map(|(phases, open_end)| {
-        let phase = |(name, (duration, load))| Phase { name, duration: Some(duration), load };
+    let start = option::of(duration());
+    (btree_map(name(), (start, length, load()), 1..4), any::<bool>()).prop_map(|(phases, open_end)| {
+        let phase = |(name, (start, duration, load))| Phase { name, start, duration: Some(duration), load };
         let mut phases: Vec<Phase> = phases.into_iter().map(phase).collect();
         // The last phase may end with its iterations alone.
-        if let Some(Phase { duration, load: Load::Closed { iterations: Some(_), .. }, .. }) = phases.last_mut()
+        if let Some(Phase { duration, load: Load::Closed { iterations: Some(_), ramp_down: None, .. }, .. }) =
+            phases.last_mut()
             && open_end
         {
             *duration = None;
@@ -254,7 +269,7 @@ prop_compose! {
 
 fn read(text: &str, overrides: &[Override]) -> Result<Plan, String> {
     let source = SourceText { name: "plan.toml".to_owned(), text: text.to_owned() };
-    let environment = |name: &str| (name.len() % 2 == 0).then(|| "v{\"\n".to_owned());
+    let environment = |name: &str| name.len().is_multiple_of(2).then(|| "v{\"\n".to_owned());
     parse(&source, overrides, &Surroundings { environment: &environment, ..Surroundings::NONE })
         .map_err(|problems| problems.render(true))
 }

@@ -61,7 +61,8 @@ pub(crate) fn open(url: &Url, per_second: f64, length: Duration, connections: u3
 /// An open phase of evenly spaced arrivals.
 pub(crate) fn open_phase(name: &str, per_second: f64, length: Duration) -> Phase {
     let rate = RateShape::Constant(Rate::per_second(per_second).unwrap());
-    Phase { name: name.to_owned(), duration: Some(length), load: Load::Open { rate, arrivals: Arrivals::Uniform } }
+    let load = Load::Open { rate, arrivals: Arrivals::Uniform };
+    Phase { name: name.to_owned(), start: None, duration: Some(length), load }
 }
 
 /// A closed phase without a limit on iterations.
@@ -69,8 +70,9 @@ pub(crate) fn closed_phase(name: &str, users: u32, think: Duration, length: Dura
     let load = Load::Closed {
         users: NonZeroU32::new(users).unwrap(),
         spawn_rate: None,
+        ramp_down: None,
         think: ThinkTime::Constant(think),
         iterations: None,
     };
-    Phase { name: name.to_owned(), duration: Some(length), load }
+    Phase { name: name.to_owned(), start: None, duration: Some(length), load }
 }

@@ -39,7 +39,7 @@ pub(crate) fn plan_at(plan: &Plan, phase: &str, rate: Rate, hold: Duration, goal
         _ => Arrivals::Uniform,
     };
     let load = Load::Open { rate: RateShape::Constant(rate), arrivals };
-    level.phases = vec![Phase { name: phase.to_owned(), duration: Some(hold), load }];
+    level.phases = vec![Phase { name: phase.to_owned(), start: None, duration: Some(hold), load }];
     level.criteria = match goal {
         Goal::Until(criterion) => vec![(**criterion).clone()],
         Goal::Breaks => deciding(plan, phase).cloned().collect(),
@@ -162,7 +162,10 @@ mod tests {
         let rate = Rate::per_second(70.0).unwrap();
         let level = plan_at(&plan(), "steady", rate, Duration::from_secs(9), &Goal::Breaks);
         let load = Load::Open { rate: RateShape::Constant(rate), arrivals: Arrivals::Poisson };
-        assert_eq!(level.phases, [Phase { name: "steady".to_owned(), duration: Some(Duration::from_secs(9)), load }]);
+        assert_eq!(
+            level.phases,
+            [Phase { name: "steady".to_owned(), start: None, duration: Some(Duration::from_secs(9)), load }]
+        );
         let kept: Vec<&str> = level.criteria.iter().map(|criterion| criterion.text.as_str()).collect();
         assert_eq!(kept, ["p95 < 100ms", "error_rate < 2%"]);
     }

@@ -12,7 +12,7 @@ use plimsoll_plan::{Rate, RateShape};
 
 /// A rate over the length of a phase. Cheap to clone.
 #[derive(Clone, Debug)]
-pub(crate) struct Curve {
+pub(super) struct Curve {
     form: Form,
     length: Duration,
 }
@@ -45,7 +45,7 @@ struct Wave {
 }
 
 impl Curve {
-    pub(crate) fn new(shape: &RateShape, length: Duration) -> Self {
+    pub(super) fn new(shape: &RateShape, length: Duration) -> Self {
         let seconds = length.as_secs_f64();
         let flat = |rate: &Rate, seconds: f64| (rate.as_per_second(), rate.as_per_second(), seconds);
         let form = match shape {
@@ -67,7 +67,7 @@ impl Curve {
     }
 
     /// Arrivals that are due over the whole phase.
-    pub(crate) fn expected_in_all(&self) -> f64 {
+    pub(super) fn expected_in_all(&self) -> f64 {
         match &self.form {
             Form::Lines(lines) => lines.last().map_or(0.0, |last| last.due + last.expected()),
             Form::Wave(wave) => wave.expected_by(self.length.as_secs_f64()),
@@ -75,7 +75,7 @@ impl Curve {
     }
 
     /// Nanoseconds from the start of the phase at which `expected` arrivals are due; below the phase's length.
-    pub(crate) fn when(&self, expected: f64) -> u64 {
+    pub(super) fn when(&self, expected: f64) -> u64 {
         let seconds = match &self.form {
             Form::Lines(lines) => {
                 let next = lines.partition_point(|line| line.due < expected);
@@ -88,7 +88,7 @@ impl Curve {
     }
 
     /// The highest rate, per second.
-    pub(crate) fn peak(&self) -> f64 {
+    pub(super) fn peak(&self) -> f64 {
         match &self.form {
             Form::Lines(lines) => lines.iter().map(|line| line.from.max(line.to)).fold(0.0, f64::max),
             Form::Wave(wave) => wave.mean * (1.0 + wave.depth),
