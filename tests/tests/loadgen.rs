@@ -142,6 +142,32 @@ fn closed_users_start_one_after_another_and_think_between_requests() {
     }
 }
 
+/// Recorded arrivals, and another load that begins while they go on. The log lies beside the plan, not where loadgen runs.
+#[test]
+fn recorded_arrivals_and_a_load_beside_them_are_counted_and_judged_apart() {
+    let server = Recorder::start();
+    let beside = "[[phases]]\nname = \"beside\"\nstart = \"500ms\"\nduration = \"1s\"\nrate = \"40/s\"\n\
+                  [generator]\nrequests = \"all\"";
+    let judged = "require = [\"count == 12\"]\n[criteria.beside]\nphase = \"beside\"\nrequire = [\"count == 40\"]";
+    let work = Work::new("");
+    fs::create_dir(work.path("plans")).unwrap();
+    let phase = "arrivals = { file = \"access.log\", speed = 2 }";
+    fs::write(work.path("plans/plan.toml"), plain_plan(phase, judged, beside)).unwrap();
+    let line = |second: u32| format!("::1 - - [10/Oct/2000:13:55:{second:02} -0700] \"GET / HTTP/1.1\" 200 2\n");
+    let log: String = [0, 0, 0, 0, 1, 1, 3, 3, 3, 3, 3, 3].map(line).concat();
+    fs::write(work.path("plans/access.log"), log).unwrap();
+    let run = work.tool("loadgen").args(["run", "plans/plan.toml", "--run-dir", "run"]);
+    run.env("TARGET_URL", &server.url).run().expect(0, &["steady", "beside"]);
+    let late = work.arrivals("run").iter().filter(|(at, _)| *at >= 1_500_000_000).count();
+    assert_eq!(late, 6, "the last second of the log is the last half second of the load");
+    work.tool("verdict").args(["check", "run"]).run().expect(0, &["count == 12", "count == 40"]);
+
+    fs::write(work.path("plans/access.log"), "0.5\nnonsense\n").unwrap();
+    let refused = work.tool("loadgen").args(["run", "plans/plan.toml", "--run-dir", "again"]);
+    refused.env("TARGET_URL", &server.url).run().expect(2, &["access.log", "line 2", "RFC 3339", "plan.toml:9"]);
+    assert!(!work.path("again").exists());
+}
+
 #[test]
 fn errors_of_the_service_are_counted_by_status_and_fail_the_verdict() {
     let redis = Redis::start();

@@ -1,6 +1,6 @@
 //! Which arrival is due next on one worker, for the open and the closed model alike.
 //!
-//! Each phase is a source of its own: [`open`] walks along a schedule, [`closed`] knows its users. Phases may overlap,
+//! Each phase is a source of its own: `open` walks along a schedule, `closed` knows its users. Phases may overlap,
 //! and an arrival that was due before its phase ended stays due afterwards with its own intended time; whatever has
 //! waited longest comes first. No clock, no I/O: callers say what time it is, in nanoseconds from the start of the
 //! traffic.
@@ -186,3 +186,5 @@ impl Source {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod toml_and_rust;

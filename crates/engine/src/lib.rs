@@ -61,6 +61,8 @@ mod quick;
 
 #[cfg(test)]
 mod fixtures;
+#[cfg(test)]
+mod simulated;
 
 pub use event::Event;
 pub use health::{HealthError, health_check};

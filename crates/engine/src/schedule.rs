@@ -2,7 +2,7 @@
 //!
 //! No clock, no I/O: the same phase and seed give the same times on every machine. A schedule splits over n workers
 //! by arrival index modulo n, so the union of the parts is exactly the whole. What tells one schedule from another is
-//! its pace: a file of its own below, and an arm of [`Pace`].
+//! its pace: a file of its own below, and an arm of `Pace`.
 
 mod curve;
 mod poisson;

@@ -72,7 +72,7 @@ fn line(phases: &[PhaseSpan], progress: &Progress) -> String {
     let rate = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), |value| Unit::PerSecond.show(value));
     let mut line = format!(
         "{} {}  offered {} achieved {}{}  {}  errors {}  open {}",
-        phase_name(phases, progress.elapsed_ns),
+        phase_names(phases, progress.elapsed_ns),
         clock(progress.elapsed_ns.max(0).cast_unsigned()),
         rate(totals.offered()),
         rate(totals.throughput()),
@@ -115,14 +115,22 @@ fn clock(nanos: u64) -> String {
     format!("{}:{:02}", seconds / 60, seconds % 60)
 }
 
-fn phase_name(phases: &[PhaseSpan], elapsed_ns: i64) -> &str {
-    let last = phases.iter().rev().find(|phase| phase.start_ns < elapsed_ns);
-    last.or(phases.first()).map_or("", |phase| &phase.name)
+/// The phases an interval ends in; between or after phases, the one that ended last.
+fn phase_names(phases: &[PhaseSpan], elapsed_ns: i64) -> String {
+    let begun = || phases.iter().filter(|phase| phase.start_ns < elapsed_ns);
+    let runs = |phase: &&PhaseSpan| phase.end_ns.is_none_or(|end| elapsed_ns <= end);
+    let names: Vec<&str> = begun().filter(runs).map(|phase| phase.name.as_str()).collect();
+    if names.is_empty() {
+        let last = begun().max_by_key(|phase| phase.end_ns).or(phases.first());
+        return last.map_or_else(String::new, |phase| phase.name.clone());
+    }
+    names.join(" + ")
 }
 
 /// Until the planned end, or until the iterations are done at the present pace.
 fn time_left(phases: &[PhaseSpan], progress: &Progress) -> Option<u64> {
-    let by_time = phases.last()?.end_ns.map(|end| end - progress.elapsed_ns);
+    let ends: Option<Vec<i64>> = phases.iter().map(|phase| phase.end_ns).collect();
+    let by_time = ends.and_then(|ends| ends.into_iter().max()).map(|end| end - progress.elapsed_ns);
     let planned = phases.iter().map(|phase| phase.planned_arrivals).sum::<Option<u64>>();
     let by_count = planned.map(|planned| {
         let share = progress.finished as f64 / planned.max(1) as f64;
@@ -155,8 +163,9 @@ mod tests {
 
     #[test]
     fn an_interval_belongs_to_the_phase_it_ends_in() {
-        let phases = [phase("warm-up", 0, Some(10)), phase("steady", 10, None)];
-        assert_eq!(phase_name(&phases, 10), "warm-up");
-        assert_eq!(phase_name(&phases, 11), "steady");
+        let phases = [phase("warm-up", 0, Some(10)), phase("steady", 10, Some(30)), phase("burst", 15, Some(20))];
+        let at = |elapsed_ns| phase_names(&phases, elapsed_ns);
+        assert_eq!((at(10).as_str(), at(11).as_str(), at(16).as_str()), ("warm-up", "steady", "steady + burst"));
+        assert_eq!((at(21).as_str(), at(31).as_str()), ("steady", "steady"));
     }
 }

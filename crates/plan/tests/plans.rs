@@ -144,7 +144,7 @@ fn replayed(arrivals: &str) -> (Plan, Replay, Option<Duration>) {
         assert_eq!(name, "logs/access.csv");
         Ok(b"time,path\n103,/\n100,/\n101,/\n102,/\n".to_vec())
     };
-    let plan = parse(&source, &[], &Surroundings { file: &file, ..Surroundings::NONE }).unwrap();
+    let plan = parse(&source, &[], &Surroundings { file: &file, ..Surroundings::NONE }).expect("a sound plan");
     let Load::Replay(replay) = plan.phases[0].load.clone() else { panic!("replay") };
     let length = plan.phases[0].duration;
     (plan, replay, length)

@@ -22,6 +22,8 @@ pub(crate) use table::DataTable;
 const HEIGHT: f64 = 240.0;
 /// The distance between two labels, in pixels.
 const LABEL_GAP: f64 = 15.0;
+/// The height of a row of names.
+const BAND_ROW_REM: f64 = 1.5;
 /// Stretches narrower than this share of the axis show no name.
 const NARROW_BAND: f64 = 0.035;
 
@@ -89,15 +91,19 @@ impl Chart<'_> {
     fn band_names(&self) -> Markup {
         html! {
             @if !self.frame.bands.is_empty() {
-                div.bands aria-hidden="true" {
+                div.bands aria-hidden="true" style=[self.bands_height()] {
                     @for band in self.frame.bands.iter().filter(|band| band.to - band.from > NARROW_BAND) {
-                        span title=(band.name) style=(format!("left:{};width:{}", percent(band.from), percent(band.to - band.from))) {
-                            (band.name)
-                        }
+                        span title=(band.name) style=(band_style(band)) { (band.name) }
                     }
                 }
             }
         }
+    }
+
+    /// More than one row of names takes more than the usual height.
+    fn bands_height(&self) -> Option<String> {
+        let rows = self.frame.rows();
+        (rows > 1).then(|| format!("height:{:.1}rem", BAND_ROW_REM * rows as f64))
     }
 
     fn value_axis(&self, scale: &Scale) -> Markup {
@@ -144,8 +150,13 @@ impl Chart<'_> {
 
     fn background(&self, scale: &Scale) -> Markup {
         html! {
-            @for (i, band) in self.frame.bands.iter().enumerate() {
+            @for (i, band) in self.frame.bands.iter().filter(|band| band.row == 0).enumerate() {
                 rect.band.odd[i % 2 == 1] x=(percent(band.from)) width=(percent(band.to - band.from)) y="0" height=(HEIGHT) {
+                    title { "phase " (band.name) }
+                }
+            }
+            @for band in self.frame.bands.iter().filter(|band| band.row > 0) {
+                rect.band.beside x=(percent(band.from)) width=(percent(band.to - band.from)) y="0" height=(HEIGHT) {
                     title { "phase " (band.name) }
                 }
             }
@@ -226,6 +237,11 @@ impl Chart<'_> {
             }
         }
     }
+}
+
+fn band_style(band: &Band) -> String {
+    let place = format!("left:{};width:{}", percent(band.from), percent(band.to - band.from));
+    if band.row == 0 { place } else { format!("{place};top:{:.1}rem", BAND_ROW_REM * band.row as f64) }
 }
 
 fn legend(curves: &[Curve]) -> Markup {

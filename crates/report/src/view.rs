@@ -204,7 +204,7 @@ fn frame(axis: TimeAxis, facts: &Facts, verdict: &Verdict, happenings: &[Happeni
     let names = facts.traffic.iter().flat_map(|traffic| &traffic.header.body.phases).map(|phase| &phase.name);
     let bands = names.zip(facts.phase_windows()).filter_map(|(name, window)| {
         let (from, to) = axis.span(window)?;
-        Some(Band { from, to, name: text::plain(name) })
+        Some((from, to, text::plain(name)))
     });
     let suspect = verdict.generator.contaminated.iter().filter_map(|(from, to)| {
         let (from, to) = axis.span(Window { from: Offset(*from), to: Offset(*to) })?;
@@ -219,7 +219,7 @@ fn frame(axis: TimeAxis, facts: &Facts, verdict: &Verdict, happenings: &[Happeni
     Frame {
         axis: "time since the load began (min:s)",
         ticks: axis.ticks().into_iter().map(|(place, label)| Tick { place, label }).collect(),
-        bands: bands.collect(),
+        bands: Band::in_rows(bands),
         suspect: suspect.collect(),
         flags: flags.collect(),
         seconds: Some(axis.ends()),

@@ -126,7 +126,7 @@ fn after_the_close_nothing_is_handed_out_and_what_was_due_is_counted() {
 }
 
 /// Everything that `workers` hand out of a segment when each answer takes no time: (phase, intended, user, flow).
-fn all_arrivals(work: &Arc<Workload>, workers: u32) -> Vec<(u16, i64, u64, u16)> {
+pub(super) fn all_arrivals(work: &Arc<Workload>, workers: u32) -> Vec<(u16, i64, u64, u16)> {
     let mut all = Vec::new();
     for index in 0..workers {
         let mut feed = Feed::new(work, Share::of(index, workers).unwrap());

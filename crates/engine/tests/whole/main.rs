@@ -3,5 +3,6 @@
 
 mod support;
 
+mod loads;
 mod outcomes;
 mod truth;

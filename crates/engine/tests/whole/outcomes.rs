@@ -206,7 +206,7 @@ fn a_run_that_ends_with_its_iterations_says_when_its_phase_ended() {
 }
 
 #[test]
-fn a_phase_without_an_end_must_be_the_last() {
+fn a_phase_behind_one_without_an_end_needs_a_start() {
     let server = server(&[]);
     let mut plan = closed(server.url(), 1, 1);
     plan.phases.push(open_phase("after", 1.0, Duration::from_secs(1)));
