@@ -30,11 +30,14 @@ pub(crate) enum Task {
     Ci,
     /// The house rules alone, each violation with file, line and rule
     Tidy,
-    /// Measure what a request costs loadgen and other generators, in alternating pairs on this machine
+    /// Measure loadgen and other generators side by side on this machine
     ///
-    /// A closed loop of GETs of a small static body over HTTP/1.1. Nothing is judged: what is measured depends on the
-    /// machine and on what else runs there, so the ratio is shown with its spread over the pairs.
+    /// Nothing is judged: what is measured depends on the machine and on what else runs there. Runs alternate, and
+    /// every figure is a median with its least and greatest over the runs. The tables are Markdown.
     Peers(PeersOptions),
+    /// The server of `peers lag`: it answers at once and keeps the time at which each request arrived
+    #[command(hide = true)]
+    PeersArrivals,
 }
 
 #[derive(Debug, ClapArgs)]
@@ -90,27 +93,57 @@ pub(crate) struct TestOptions {
 
 #[derive(Debug, ClapArgs)]
 pub(crate) struct PeersOptions {
-    /// How often each generator runs; the table shows medians
-    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=1000))]
-    pub(crate) pairs: u32,
-    /// How long each run takes
-    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=600))]
-    pub(crate) seconds: u32,
-    /// Connections of every generator
-    #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=10_000))]
-    pub(crate) connections: u32,
-    /// Send at this constant rate, in requests per second, instead of in a closed loop
-    #[arg(long, value_name = "RATE", value_parser = clap::value_parser!(u32).range(1..))]
-    pub(crate) open: Option<u32>,
+    /// What to measure
+    #[arg(value_enum, default_value_t = Table::Cost)]
+    pub(crate) table: Table,
+    /// How often each generator runs [default: 5; freeze: 1]
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub(crate) pairs: Option<u32>,
+    /// How long each run takes [default: 3; lag: 10; freeze: 30]
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=3600))]
+    pub(crate) seconds: Option<u32>,
+    /// Connections of every generator, one table each [default: 64; lag: 50; freeze: 10,50,200; http2: 8]
+    #[arg(long, value_delimiter = ',', value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub(crate) connections: Vec<u32>,
+    /// Requests under way on each connection over HTTP/2
+    #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub(crate) streams: u32,
+    /// Send at these constant rates, in requests per second, instead of in a closed loop [lag: 1000,10000; freeze: 1000]
+    #[arg(long, value_name = "RATES", value_delimiter = ',', value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) open: Vec<u32>,
+    /// Cores, and as many threads, of every generator; `cores` compares this many with one [default: 1; cores: 2]
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=1024))]
+    pub(crate) cores: Option<u32>,
+    /// Load this server instead of one that is started here (cost, cores, http2)
+    #[arg(long, value_name = "URL")]
+    pub(crate) url: Option<String>,
     /// Measure against these only
     #[arg(long, value_name = "PEERS", value_delimiter = ',', value_enum)]
     pub(crate) only: Vec<Peer>,
+    /// Where a generator is that is not on PATH, such as wrk2=/opt/wrk2/wrk; may be given again
+    #[arg(long = "peer-path", value_name = "PEER=FILE", value_parser = peer_path)]
+    pub(crate) peer_paths: Vec<(Peer, PathBuf)>,
     /// Build oha into target/peers where it is not installed
     #[arg(long)]
     pub(crate) install: bool,
     /// Take loadgen and example-service from here instead of building them
     #[arg(long, value_name = "DIR")]
     pub(crate) bin_dir: Option<PathBuf>,
+}
+
+/// What `peers` measures.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Table {
+    /// CPU per request, rate and memory, in pairs of loadgen and a peer
+    Cost,
+    /// The same over HTTP/2
+    Http2,
+    /// Rate and CPU per request on several cores against one
+    Cores,
+    /// How late requests at a constant rate arrive, by the server's clock
+    Lag,
+    /// What each generator reports of a server that freezes, against what is true
+    Freeze,
 }
 
 /// Another load generator.
@@ -133,6 +166,11 @@ pub(crate) enum Group {
     Docker,
     /// Chromium, headless
     Browser,
+}
+
+fn peer_path(text: &str) -> Result<(Peer, PathBuf), String> {
+    let (name, path) = text.split_once('=').ok_or("write PEER=FILE, such as wrk2=/opt/wrk2/wrk")?;
+    Ok((Peer::from_str(name, false).map_err(|_| format!("no peer is called `{name}`"))?, path.into()))
 }
 
 fn fault(text: &str) -> Result<String, String> {
@@ -188,8 +226,18 @@ mod tests {
     #[test]
     fn peers_are_a_comma_list() {
         let Task::Peers(options) = parse(&["peers", "--only", "wrk,h2load"]).unwrap().task else { panic!("not peers") };
-        assert_eq!(options.only, [Peer::Wrk, Peer::H2load]);
+        assert_eq!((options.table, options.only), (Table::Cost, vec![Peer::Wrk, Peer::H2load]));
         assert!(parse(&["peers", "--pairs", "0"]).is_err());
+    }
+
+    #[test]
+    fn a_peer_that_is_not_on_path_is_named_with_its_file() {
+        let Task::Peers(options) = parse(&["peers", "lag", "--peer-path", "wrk2=/opt/wrk"]).unwrap().task else {
+            panic!("not peers")
+        };
+        assert_eq!((options.table, options.peer_paths), (Table::Lag, vec![(Peer::Wrk2, "/opt/wrk".into())]));
+        let error = parse(&["peers", "--peer-path", "wrk3=/opt/wrk"]).unwrap_err().to_string();
+        assert!(error.contains("no peer is called `wrk3`"), "{error}");
     }
 
     #[test]

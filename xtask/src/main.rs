@@ -50,7 +50,10 @@ fn main() -> ExitCode {
 }
 
 fn run(task: &Task) -> anyhow::Result<u8> {
-    interrupt::install()?;
+    // The server of arrivals ends with the signal that stops it, so nothing may catch that.
+    if !matches!(task, Task::PeersArrivals) {
+        interrupt::install()?;
+    }
     let workspace = Workspace::find()?;
     match task {
         Task::Loadtest(options) => loadtest::run(&workspace, options),
@@ -58,5 +61,6 @@ fn run(task: &Task) -> anyhow::Result<u8> {
         Task::Ci => ci::run(&workspace),
         Task::Tidy => tidy::run(&workspace),
         Task::Peers(options) => peers::run(&workspace, options),
+        Task::PeersArrivals => peers::serve_arrivals(),
     }
 }

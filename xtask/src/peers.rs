@@ -1,75 +1,105 @@
-//! `cargo xtask peers`: what one request costs loadgen and other generators, measured on this machine, in pairs that
-//! alternate so that whatever else runs here meets both. It shows numbers and judges none.
+//! `cargo xtask peers`: loadgen and other generators side by side, measured on this machine in runs that alternate, so
+//! that whatever else runs here meets all of them. It shows numbers and judges none.
 
-mod answers;
+mod arrivals;
 mod cores;
 mod generators;
-mod table;
+mod servers;
 mod usage;
+
+mod answers;
+mod bench;
+mod reported;
+mod table;
+
+mod cost;
+mod freeze;
+mod lag;
+mod scaling;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use anyhow::{Context as _, bail};
+use anyhow::bail;
 
-use crate::args::{Peer, PeersOptions};
+use crate::args::{Peer, PeersOptions, Table};
 use crate::cargo::{self, Binaries, Profile};
-use crate::interrupt;
-use crate::native;
-use crate::outcome::PASS;
-use crate::process::{self, Running};
+use crate::outcome::{PASS, Usage};
+use crate::process;
 use crate::say;
 use crate::workspace::Workspace;
 
-use self::cores::Cores;
-use self::generators::{Model, Work};
-use self::table::{Pair, Sample};
+use self::bench::Bench;
+use self::generators::{Contestant, Model, Pace, Protocol};
 
 const LOADGEN: &str = "loadgen";
 const EXAMPLE_SERVICE: &str = "example-service";
-/// Nobody listens there: the static page needs no Redis, so the service counts as unhealthy and serves it all the same.
-const NO_REDIS: &str = "redis://127.0.0.1:1";
-/// Beyond its time, a run has to start, to drain, and to print.
-const RUN_SLACK: Duration = Duration::from_secs(30);
+const HELP_LIMIT: Duration = Duration::from_secs(10);
 
 pub(crate) fn run(workspace: &Workspace, options: &PeersOptions) -> anyhow::Result<u8> {
+    check(options)?;
     let built = workspace.path("target/peers");
     if options.install {
         install_oha(workspace, &built)?;
     }
     let (able, missed) = survey(options, &built);
-    if !able.is_empty() {
-        measure(workspace, options, &able)?;
-    }
+    let measured = measure(workspace, options, &able);
     missed.iter().for_each(|(peer, why)| say::result(format!("not measured: {}, {why}", peer.name())));
-    if able.is_empty() {
+    measured.map(|()| PASS)
+}
+
+/// The server of `peers lag`, until the process is stopped.
+pub(crate) fn serve_arrivals() -> anyhow::Result<u8> {
+    arrivals::serve().map(|()| PASS)
+}
+
+fn measure(workspace: &Workspace, options: &PeersOptions, peers: &[Contestant]) -> anyhow::Result<()> {
+    let needs_peer = matches!(options.table, Table::Cost | Table::Http2);
+    if needs_peer && peers.is_empty() {
         bail!("there is no peer to measure against");
     }
-    Ok(PASS)
+    let bench = Bench { workspace, binaries: binaries(workspace, options)?, url: options.url.clone() };
+    match options.table {
+        Table::Cost => cost::measure(&bench, options, peers),
+        Table::Http2 => {
+            check_http2(&bench.binaries.program(LOADGEN))?;
+            cost::measure(&bench, options, peers)
+        }
+        Table::Cores => scaling::measure(&bench, options, &with_loadgen(&bench, &[Pace::Chosen], peers)),
+        Table::Lag => lag::measure(&bench, options, &with_loadgen(&bench, &[Pace::Fine, Pace::Coarse], peers)),
+        Table::Freeze => freeze::measure(&bench, options, &with_loadgen(&bench, &[Pace::Chosen], peers)),
+    }
 }
 
-/// A peer that can be measured.
-#[derive(Debug)]
-struct Found {
-    peer: Peer,
-    program: PathBuf,
-    version: Option<String>,
+fn with_loadgen(bench: &Bench<'_>, paces: &[Pace], peers: &[Contestant]) -> Vec<Contestant> {
+    let ours = paces.iter().map(|pace| Contestant::loadgen(bench.binaries.program(LOADGEN), *pace));
+    ours.chain(peers.iter().cloned()).collect()
 }
 
-impl Found {
-    fn title(&self) -> String {
-        let name = self.peer.name();
-        self.version.as_ref().map_or_else(|| name.to_owned(), |version| format!("{name} {version}"))
+/// What the command line allows and the table has no use for.
+fn check(options: &PeersOptions) -> Result<(), Usage> {
+    let refuse = |what: &str| Err(Usage(what.to_owned()));
+    let seconds = options.seconds.unwrap_or(freeze::SECONDS);
+    match options.table {
+        Table::Lag | Table::Freeze if options.url.is_some() => refuse("this table needs its own server; omit --url"),
+        Table::Freeze if !seconds.is_multiple_of(freeze::EVERY_S) => {
+            refuse("a run must see whole cycles of the freeze, which are 10 s long: --seconds 30")
+        }
+        Table::Http2 | Table::Cores if !options.open.is_empty() => {
+            refuse("this table is of a closed loop; omit --open")
+        }
+        Table::Cores if options.cores == Some(1) => refuse("one core cannot be compared with itself: --cores 2"),
+        _ => Ok(()),
     }
 }
 
 /// Who can be measured, and who cannot and why.
-fn survey(options: &PeersOptions, built: &Path) -> (Vec<Found>, Vec<(Peer, String)>) {
+fn survey(options: &PeersOptions, built: &Path) -> (Vec<Contestant>, Vec<(Peer, String)>) {
     let (mut able, mut missed) = (Vec::new(), Vec::new());
     for peer in Peer::ALL {
         match find(peer, options, built) {
-            Ok(program) => able.push(Found { peer, version: peer.version(&program), program }),
+            Ok(program) => able.push(Contestant::peer(peer, program)),
             Err(why) => missed.push((peer, why)),
         }
     }
@@ -80,30 +110,36 @@ fn find(peer: Peer, options: &PeersOptions, built: &Path) -> Result<PathBuf, Str
     if !options.only.is_empty() && !options.only.contains(&peer) {
         return Err("not asked for".to_owned());
     }
-    if let Some(why) = peer.refuses(model(options)) {
+    let is_open = !options.open.is_empty() || matches!(options.table, Table::Lag | Table::Freeze);
+    let model = if is_open { Model::Open(1) } else { Model::Closed };
+    if let Some(why) = peer.refuses(model, protocol(options)) {
         return Err(why.to_owned());
     }
-    peer.find(built).ok_or_else(|| format!("not installed: {}", peer.how_to_install()))
+    match options.peer_paths.iter().find(|(named, _)| *named == peer) {
+        Some((_, path)) if path.is_file() => Ok(path.clone()),
+        Some((_, path)) => Err(format!("there is no file {}", path.display())),
+        None => peer.find(built).ok_or_else(|| format!("not installed: {}", peer.how_to_install())),
+    }
 }
 
-fn model(options: &PeersOptions) -> Model {
-    options.open.map_or(Model::Closed, Model::Open)
+fn protocol(options: &PeersOptions) -> Protocol {
+    match options.table {
+        Table::Http2 => Protocol::Http2 { streams: options.streams },
+        _ => Protocol::Http1,
+    }
 }
 
-fn measure(workspace: &Workspace, options: &PeersOptions, peers: &[Found]) -> anyhow::Result<()> {
-    let binaries = binaries(workspace, options)?;
-    let cores = Cores::divide();
-    let dir = workspace.scratch_dir("peers")?;
-    let (_service, url) = start_service(&binaries, &cores, dir.path())?;
-    let url = format!("{url}/");
-    let work = Work { url: &url, connections: options.connections, seconds: options.seconds, model: model(options) };
-    let bench = Bench { cores, loadgen: binaries.program(LOADGEN), work };
+/// What was asked for, or the table's own.
+fn or_default(asked: &[u32], default: &[u32]) -> Vec<u32> {
+    if asked.is_empty() { default.to_vec() } else { asked.to_vec() }
+}
 
-    let rows = peers.iter().map(|found| Ok(table::row(&found.title(), &bench.pairs(found, options.pairs)?)));
-    let rows = rows.collect::<anyhow::Result<Vec<String>>>()?;
-    say::result(format!("{}, pairs: {}; {}", work.describe(), options.pairs, bench.cores.describe()));
-    say::result(table::head());
-    rows.iter().for_each(say::result);
+/// An older loadgen would refuse the option in the middle of the measurement.
+fn check_http2(loadgen: &Path) -> anyhow::Result<()> {
+    let help = process::capture_ok(Command::new(loadgen).args(["quick", "--help"]), HELP_LIMIT)?;
+    if !help.stdout.contains("--http") || !help.stdout.contains("--streams") {
+        bail!("{} has no `quick --http 2 --streams N`: build one that speaks HTTP/2", loadgen.display());
+    }
     Ok(())
 }
 
@@ -114,13 +150,6 @@ fn binaries(workspace: &Workspace, options: &PeersOptions) -> anyhow::Result<Bin
     }
     say::step(format!("building {} for release", packages.join(", ")));
     cargo::build(workspace, Profile::Release, &packages)
-}
-
-/// One thread, for it has one core.
-fn start_service(binaries: &Binaries, cores: &Cores, dir: &Path) -> anyhow::Result<(Running, String)> {
-    let mut command = cores.service(&binaries.program(EXAMPLE_SERVICE));
-    command.args(["--listen", "127.0.0.1:0", "--threads", "1", "--redis", NO_REDIS]).arg("--log-dir").arg(dir);
-    native::start_listening(&mut command, dir)
 }
 
 fn install_oha(workspace: &Workspace, built: &Path) -> anyhow::Result<()> {
@@ -136,68 +165,31 @@ fn install_oha(workspace: &Workspace, built: &Path) -> anyhow::Result<()> {
     }
 }
 
-/// Everything that stays the same from run to run.
-#[derive(Debug)]
-struct Bench<'a> {
-    cores: Cores,
-    loadgen: PathBuf,
-    work: Work<'a>,
-}
-
-impl Bench<'_> {
-    fn pairs(&self, found: &Found, count: u32) -> anyhow::Result<Vec<Pair>> {
-        say::step(format!("loadgen and {}, {count} times {}", found.title(), self.work.describe()));
-        // Whoever goes first changes from pair to pair, so that a machine that slows down favours nobody.
-        let pair = |number: u32| {
-            let pair = if number.is_multiple_of(2) {
-                Pair { ours: self.run_loadgen()?, theirs: self.run_peer(found)? }
-            } else {
-                let theirs = self.run_peer(found)?;
-                Pair { ours: self.run_loadgen()?, theirs }
-            };
-            say::step(table::row(found.peer.name(), &[pair]));
-            Ok(pair)
-        };
-        (0..count).map(pair).collect()
-    }
-
-    fn run_loadgen(&self) -> anyhow::Result<Sample> {
-        let mut command = self.cores.generator(&self.loadgen);
-        generators::loadgen_arguments(&mut command, &self.work);
-        self.sample(&mut command, answers::loadgen)
-    }
-
-    fn run_peer(&self, found: &Found) -> anyhow::Result<Sample> {
-        let mut command = self.cores.generator(&found.program);
-        found.peer.arguments(&mut command, &self.work);
-        self.sample(&mut command, |output| found.peer.read(output))
-    }
-
-    fn sample(
-        &self,
-        command: &mut Command,
-        read: impl Fn(&str) -> anyhow::Result<answers::Answer>,
-    ) -> anyhow::Result<Sample> {
-        interrupt::check()?;
-        let metered = usage::run(command, Duration::from_secs(self.work.seconds.into()) + RUN_SLACK)?;
-        let answer = read(&metered.stdout).with_context(|| format!("`{}`", process::line_of(command)))?;
-        Ok(Sample::new(&metered, answer))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn options(only: &[Peer], open: Option<u32>) -> PeersOptions {
-        let only = only.to_vec();
-        PeersOptions { pairs: 1, seconds: 1, connections: 1, open, only, install: false, bin_dir: None }
+    fn options(table: Table) -> PeersOptions {
+        PeersOptions {
+            table,
+            pairs: None,
+            seconds: None,
+            connections: Vec::new(),
+            streams: 8,
+            open: Vec::new(),
+            cores: None,
+            url: None,
+            only: Vec::new(),
+            peer_paths: Vec::new(),
+            install: false,
+            bin_dir: None,
+        }
     }
 
     #[test]
     fn every_peer_that_is_not_measured_has_a_reason() {
-        let nowhere = Path::new("nowhere");
-        let (able, missed) = survey(&options(&[Peer::Wrk2], None), nowhere);
+        let only = PeersOptions { only: vec![Peer::Wrk2], ..options(Table::Cost) };
+        let (able, missed) = survey(&only, Path::new("nowhere"));
         assert_eq!(able.len(), 0);
         assert_eq!(missed.len(), Peer::ALL.len());
         let why = |peer| missed.iter().find(|(missed, _)| *missed == peer).map(|(_, why)| why.as_str()).unwrap();
@@ -206,11 +198,26 @@ mod tests {
     }
 
     #[test]
-    fn a_peer_built_here_comes_before_the_one_on_path() {
+    fn a_peer_built_here_comes_before_the_one_on_path_and_one_that_is_named_before_both() {
         let built = tempfile::tempdir().unwrap();
         let ours = built.path().join("bin/oha");
         std::fs::create_dir(built.path().join("bin")).unwrap();
         std::fs::write(&ours, "").unwrap();
-        assert_eq!(find(Peer::Oha, &options(&[], None), built.path()), Ok(ours));
+        assert_eq!(find(Peer::Oha, &options(Table::Cost), built.path()), Ok(ours.clone()));
+        let elsewhere = built.path().join("other");
+        let named = PeersOptions { peer_paths: vec![(Peer::Oha, elsewhere.clone())], ..options(Table::Lag) };
+        assert!(find(Peer::Oha, &named, built.path()).unwrap_err().starts_with("there is no file"));
+        std::fs::write(&elsewhere, "").unwrap();
+        assert_eq!(find(Peer::Oha, &named, built.path()), Ok(elsewhere));
+    }
+
+    #[test]
+    fn options_that_would_change_nothing_are_refused() {
+        let refusal = |options: PeersOptions| check(&options).unwrap_err().to_string();
+        assert!(refusal(PeersOptions { seconds: Some(25), ..options(Table::Freeze) }).contains("whole cycles"));
+        assert!(refusal(PeersOptions { open: vec![5], ..options(Table::Cores) }).contains("--open"));
+        assert!(refusal(PeersOptions { url: Some("http://h/".to_owned()), ..options(Table::Lag) }).contains("--url"));
+        assert!(refusal(PeersOptions { cores: Some(1), ..options(Table::Cores) }).contains("--cores 2"));
+        assert!(check(&options(Table::Freeze)).is_ok());
     }
 }
