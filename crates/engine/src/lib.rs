@@ -56,6 +56,8 @@ mod worker;
 mod collector;
 mod recorder;
 
+#[doc(hidden)]
+pub mod bench;
 pub mod fake;
 mod quick;
 

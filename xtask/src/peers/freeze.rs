@@ -43,7 +43,7 @@ pub(super) fn measure(bench: &Bench<'_>, options: &PeersOptions, contestants: &[
     let (seconds, runs) = (options.seconds.unwrap_or(SECONDS), options.pairs.unwrap_or(RUNS));
     for &rate in &or_default(&options.open, &[RATE]) {
         let mut table = Table::new(&HEAD);
-        table.row(cells("*truth*", None, Figures::of([]), &[truth()]));
+        table.row(cells("*truth*", None, &Figures::of([]), &[truth()]));
         for &connections in &or_default(&options.connections, &CONNECTIONS) {
             for contestant in contestants {
                 let model = Model::Open(rate);
@@ -80,10 +80,10 @@ fn row(
         reports.push(reported::read(contestant.generator, &sample.output)?);
         requests.push(sample.requests);
     }
-    Ok(cells(&contestant.title, Some(work.connections), Figures::of(requests), &reports))
+    Ok(cells(&contestant.title, Some(work.connections), &Figures::of(requests), &reports))
 }
 
-fn cells(title: &str, connections: Option<u32>, requests: Figures, reports: &[Reported]) -> Vec<String> {
+fn cells(title: &str, connections: Option<u32>, requests: &Figures, reports: &[Reported]) -> Vec<String> {
     let figure =
         |value: fn(&Reported) -> Option<f64>, digits| Figures::of_known(reports.iter().map(value)).show_spread(digits);
     vec![
@@ -115,7 +115,7 @@ mod tests {
 
     #[test]
     fn a_generator_that_does_not_say_has_a_dash() {
-        let cells = cells("oha", Some(10), Figures::of([5.0]), &[Reported { p50: Some(1.0), ..Reported::default() }]);
+        let cells = cells("oha", Some(10), &Figures::of([5.0]), &[Reported { p50: Some(1.0), ..Reported::default() }]);
         assert_eq!(cells, ["oha", "10", "5", "1.00", "-", "-", "-"]);
     }
 }

@@ -20,7 +20,7 @@ const SECONDS: u32 = 10;
 const CONNECTIONS: u32 = 50;
 const RATES: [u32; 2] = [1000, 10_000];
 const HEAD: [&str; 7] =
-    ["generator", "requests", "of those due", "lag p50, ms", "p99, ms", "longest, ms", "us CPU/request"];
+    ["generator", "requests", "of rate x time", "lag p50, ms", "p99, ms", "longest, ms", "us CPU/request"];
 const TOGETHER: &str = "median [least, greatest] over the runs; the origin is the earliest that no arrival contradicts, \
     so a delay that all requests share is not in the lag";
 
@@ -61,7 +61,8 @@ fn table(
             let sample = bench.run(contestant, work, cores)?;
             let connections = arrivals::take(server.address()?)?;
             let lags = Lags::of(&connections, f64::from(rate), contestant.pacing());
-            let run = Seen { lags, cpu_us: sample.cpu_us_per_request() };
+            let due = f64::from(rate) * f64::from(work.seconds);
+            let run = Seen { lags, due, cpu_us: sample.cpu_us_per_request() };
             say::step(format!("{} of {runs}, {}: {}", number + 1, contestant.title, run.describe()));
             seen.push(run);
         }
@@ -85,6 +86,8 @@ fn table(
 #[derive(Debug)]
 struct Seen {
     lags: Lags,
+    /// Requests that the rate and the time make.
+    due: f64,
     cpu_us: f64,
 }
 
@@ -103,7 +106,7 @@ fn row(title: &str, seen: &[Seen]) -> Vec<String> {
     vec![
         title.to_owned(),
         figures(&|seen| Some(seen.lags.sorted_ns.len() as f64)).show(0),
-        figures(&|seen| Some(seen.lags.share_of_due)).show(4),
+        figures(&|seen| Some(seen.lags.sorted_ns.len() as f64 / seen.due)).show(4),
         lag(0.5),
         lag(0.99),
         lag(1.0),
@@ -112,32 +115,23 @@ fn row(title: &str, seen: &[Seen]) -> Vec<String> {
 }
 
 /// Lags of all requests of a run.
-#[derive(Debug, PartialEq)]
+#[derive(Debug)]
 struct Lags {
     sorted_ns: Vec<f64>,
-    /// Requests that came, of those due between the first and the last arrival.
-    share_of_due: f64,
 }
 
 impl Lags {
     fn of(connections: &[Connection], rate: f64, pacing: Pacing) -> Lags {
-        let schedules: Vec<(Vec<i64>, f64)> = match pacing {
-            Pacing::Together => vec![(connections.concat(), 1e9 / rate)],
+        let period = 1e9 / rate;
+        let mut sorted_ns = match pacing {
+            Pacing::Together => lags_ns(connections.concat(), period),
             Pacing::PerConnection => {
-                let period = 1e9 / rate * connections.len() as f64;
-                connections.iter().map(|arrivals| (arrivals.clone(), period)).collect()
+                let period = period * connections.len() as f64;
+                connections.iter().flat_map(|arrivals| lags_ns(arrivals.clone(), period)).collect()
             }
         };
-        let mut due = 0.0;
-        let mut sorted_ns = Vec::new();
-        for (mut arrivals, period) in schedules {
-            arrivals.sort_unstable();
-            due += due_until_the_last(&arrivals, period);
-            sorted_ns.extend(lags_ns(&arrivals, period));
-        }
         sorted_ns.sort_by(f64::total_cmp);
-        let share_of_due = sorted_ns.len() as f64 / due;
-        Lags { sorted_ns, share_of_due }
+        Lags { sorted_ns }
     }
 
     /// The smallest lag that a share q of all does not exceed.
@@ -147,16 +141,10 @@ impl Lags {
     }
 }
 
-fn due_until_the_last(arrivals: &[i64], period_ns: f64) -> f64 {
-    match (arrivals.first(), arrivals.last()) {
-        (Some(first), Some(last)) => ((last - first) as f64 / period_ns).round() + 1.0,
-        _ => 0.0,
-    }
-}
-
 /// In order of arrival: requests that overtake one another on their way count as if they had not.
-fn lags_ns(arrivals: &[i64], period_ns: f64) -> Vec<f64> {
-    let Some(first) = arrivals.first() else { return Vec::new() };
+fn lags_ns(mut arrivals: Vec<i64>, period_ns: f64) -> Vec<f64> {
+    arrivals.sort_unstable();
+    let Some(first) = arrivals.first().copied() else { return Vec::new() };
     let offset = |(index, arrival): (usize, &i64)| (arrival - first) as f64 - index as f64 * period_ns;
     let offsets: Vec<f64> = arrivals.iter().enumerate().map(offset).collect();
     let origin = offsets.iter().copied().fold(f64::INFINITY, f64::min);
@@ -193,13 +181,12 @@ mod tests {
     fn requests_that_were_never_sent_make_the_later_ones_late() {
         let lags = Lags::of(&[vec![0, 10 * MS, 40 * MS, 50 * MS]], 100.0, Pacing::Together);
         assert_eq!(lags.sorted_ns, [0.0, 0.0, 2e7, 2e7]);
-        assert_eq!(lags.share_of_due, 4.0 / 6.0);
     }
 
     #[test]
     fn without_arrivals_there_is_no_lag() {
         let lags = Lags::of(&[], 100.0, Pacing::PerConnection);
-        let seen = Seen { lags, cpu_us: f64::NAN };
-        assert_eq!(row("none", &[seen]), ["none", "0", "-", "-", "-", "-", "-"]);
+        let seen = Seen { lags, due: 10.0, cpu_us: f64::NAN };
+        assert_eq!(row("none", &[seen]), ["none", "0", "0.0000", "-", "-", "-", "-"]);
     }
 }

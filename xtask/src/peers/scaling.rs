@@ -75,14 +75,16 @@ fn table(
 
 fn row(title: &str, samples: &[[Sample; 2]]) -> Vec<String> {
     let mut cells = vec![title.to_owned()];
-    let values: [(fn(&Sample) -> f64, usize); 2] =
-        [(|sample| sample.per_second, 0), (|sample| sample.cpu_us_per_request(), 2)];
-    for (value, digits) in values {
-        let side = |side: usize| Figures::of(samples.iter().map(|pair| value(&pair[side]))).show(digits);
-        cells.extend([side(0), side(1)]);
-        cells.push(Figures::of(samples.iter().map(|[one, many]| value(many) / value(one))).show_spread(2));
-    }
+    cells.extend(compared(samples, |sample| sample.per_second, 0));
+    cells.extend(compared(samples, Sample::cpu_us_per_request, 2));
     cells
+}
+
+/// One core, several, and the second by the first within each pair.
+fn compared(samples: &[[Sample; 2]], value: impl Fn(&Sample) -> f64, digits: usize) -> [String; 3] {
+    let side = |side: usize| Figures::of(samples.iter().map(|pair| value(&pair[side]))).show(digits);
+    let ratios = Figures::of(samples.iter().map(|[one, many]| value(many) / value(one)));
+    [side(0), side(1), ratios.show_spread(2)]
 }
 
 #[cfg(test)]
