@@ -5,14 +5,15 @@ use std::time::Duration;
 use anyhow::Context as _;
 
 use crate::cargo::Binaries;
-use crate::interrupt;
+use crate::interrupt::{self, Interrupted};
 use crate::process;
+use crate::say;
 use crate::workspace::Workspace;
 
 use super::cores::Cores;
 use super::generators::{Contestant, Model, Work};
 use super::servers::{Kind, Server};
-use super::table::Figures;
+use super::table::{Figures, Table};
 use super::usage;
 
 /// Beyond its time, a run has to start, to drain, and to print.
@@ -28,6 +29,14 @@ pub(super) struct Bench<'a> {
     pub(super) binaries: Binaries,
     /// The server to load instead of one that is started here.
     pub(super) url: Option<String>,
+}
+
+/// Who runs what, where.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Turn<'a> {
+    pub(super) contestant: &'a Contestant,
+    pub(super) work: Work<'a>,
+    pub(super) cores: &'a Cores,
 }
 
 /// One run of one generator.
@@ -69,6 +78,37 @@ impl Bench<'_> {
             peak_rss_mib: metered.peak_rss_kib.and_then(mib),
             output: metered.stdout,
         })
+    }
+
+    /// As `run`, and a run that fails is a note below the table: one generator's trouble leaves the others' figures.
+    pub(super) fn try_run(&self, turn: &Turn<'_>, table: &mut Table) -> anyhow::Result<Option<Sample>> {
+        match self.run(turn.contestant, &turn.work, turn.cores) {
+            Ok(sample) => Ok(Some(sample)),
+            Err(error) if error.is::<Interrupted>() => Err(error),
+            Err(error) => {
+                let note = format!("{} has a run without figures: {error:#}", turn.contestant.title);
+                say::warn(&note);
+                table.note(note);
+                Ok(None)
+            }
+        }
+    }
+
+    /// One run right after the other. Who goes first changes from pair to pair, so that a machine that slows down
+    /// favours nobody.
+    pub(super) fn pair(
+        &self,
+        number: u32,
+        turns: &[Turn<'_>; 2],
+        table: &mut Table,
+    ) -> anyhow::Result<Option<[Sample; 2]>> {
+        let [one, other] = turns;
+        if number.is_multiple_of(2) {
+            let (one, other) = (self.try_run(one, table)?, self.try_run(other, table)?);
+            return Ok(one.zip(other).map(<[Sample; 2]>::from));
+        }
+        let (other, one) = (self.try_run(other, table)?, self.try_run(one, table)?);
+        Ok(one.zip(other).map(<[Sample; 2]>::from))
     }
 
     /// The CPU seconds of a run of one second with as many connections and nearly no requests.

@@ -1,9 +1,10 @@
 //! What a request costs: CPU, rate and memory of loadgen and of one peer after the other, in pairs that alternate.
 
 use crate::args::{PeersOptions, Table as Asked};
+use crate::interrupt::Interrupted;
 use crate::say;
 
-use super::bench::{Bench, Sample};
+use super::bench::{Bench, Sample, Turn};
 use super::cores::Cores;
 use super::generators::{Contestant, Model, Pace, Protocol, Work};
 use super::servers::{Kind, Server};
@@ -65,11 +66,12 @@ fn show_table(
 ) -> anyhow::Result<()> {
     let ours = Contestant::loadgen(bench.binaries.program(LOADGEN), Pace::Chosen);
     let mut table = Table::new(&HEAD);
-    let our_start = start_up(bench, &ours, work, cores, &mut table);
+    let turn = |contestant| Turn { contestant, work: *work, cores };
+    let our_start = start_up(bench, &turn(&ours), &mut table)?;
     for peer in peers {
-        let their_start = start_up(bench, peer, work, cores, &mut table);
+        let their_start = start_up(bench, &turn(peer), &mut table)?;
         say::step(format!("loadgen and {}, {count} times {}", peer.title, work.describe()));
-        let pairs = pairs(bench, [&ours, peer], work, cores, count)?;
+        let pairs = pairs(bench, &[turn(&ours), turn(peer)], count, &mut table)?;
         let cells = row(&peer.title, &pairs, our_start, their_start, &mut |note| table.note(note));
         table.row(cells);
     }
@@ -79,14 +81,15 @@ fn show_table(
 }
 
 /// A start that cannot be measured costs a column, not the table.
-fn start_up(bench: &Bench<'_>, who: &Contestant, work: &Work<'_>, cores: &Cores, table: &mut Table) -> Option<f64> {
+fn start_up(bench: &Bench<'_>, turn: &Turn<'_>, table: &mut Table) -> anyhow::Result<Option<f64>> {
     // The slow service speaks HTTP/1.1 only.
-    let work = Work { protocol: Protocol::Http1, ..*work };
-    match bench.start_up(who, &work, cores) {
-        Ok(cpu_s) => Some(cpu_s),
+    let work = Work { protocol: Protocol::Http1, ..turn.work };
+    match bench.start_up(turn.contestant, &work, turn.cores) {
+        Ok(cpu_s) => Ok(Some(cpu_s)),
+        Err(error) if error.is::<Interrupted>() => Err(error),
         Err(error) => {
-            table.note(format!("no start-up cost of {}: {error:#}", who.title));
-            None
+            table.note(format!("no start-up cost of {}: {error:#}", turn.contestant.title));
+            Ok(None)
         }
     }
 }
@@ -97,25 +100,16 @@ struct Pair {
     theirs: Sample,
 }
 
-fn pairs(
-    bench: &Bench<'_>,
-    [ours, theirs]: [&Contestant; 2],
-    work: &Work<'_>,
-    cores: &Cores,
-    count: u32,
-) -> anyhow::Result<Vec<Pair>> {
-    // Whoever goes first changes from pair to pair, so that a machine that slows down favours nobody.
-    let pair = |number: u32| {
-        let pair = if number.is_multiple_of(2) {
-            Pair { ours: bench.run(ours, work, cores)?, theirs: bench.run(theirs, work, cores)? }
-        } else {
-            let theirs = bench.run(theirs, work, cores)?;
-            Pair { ours: bench.run(ours, work, cores)?, theirs }
-        };
-        say::step(pair.describe(&theirs.title));
-        Ok(pair)
-    };
-    (0..count).map(pair).collect()
+fn pairs(bench: &Bench<'_>, turns: &[Turn<'_>; 2], count: u32, table: &mut Table) -> anyhow::Result<Vec<Pair>> {
+    let mut pairs = Vec::new();
+    for number in 0..count {
+        if let Some([ours, theirs]) = bench.pair(number, turns, table)? {
+            let pair = Pair { ours, theirs };
+            say::step(pair.describe(&turns[1].contestant.title));
+            pairs.push(pair);
+        }
+    }
+    Ok(pairs)
 }
 
 impl Pair {
@@ -152,10 +146,12 @@ fn row(
     let rss = both(&|sample| sample.peak_rss_mib);
     let net = |pair: &Pair| our_start.zip(their_start).and_then(|(ours, theirs)| pair.net_ratio(ours, theirs));
     let net = Figures::of_known(pairs.iter().map(net));
-    if rss.0.median().is_none() || rss.1.median().is_none() {
+    if pairs.is_empty() {
+        note(format!("no figures beside {title}: there is no pair in which both runs ended well"));
+    } else if rss.0.median().is_none() || rss.1.median().is_none() {
         note(format!("no peak memory beside {title}: a run ended before the first look at it"));
     }
-    if net.median().is_none() {
+    if !pairs.is_empty() && net.median().is_none() {
         note(format!("no ratio net of the start beside {title}: the start is unknown, or all that there was"));
     }
     let ms = |start: Option<f64>| show(start.map(|seconds| seconds * 1e3), 0);
@@ -209,5 +205,7 @@ mod tests {
         let (cells, notes) = cells(&[pair(3.0, 5.0)], None);
         assert_eq!((cells[4].as_str(), cells[6].as_str(), cells[9].as_str()), ("-", "-", "-"));
         assert_eq!(notes.len(), 2);
+        let (cells, notes) = self::cells(&[], Some(1.0));
+        assert_eq!((cells[1].as_str(), cells[3].as_str(), notes.len()), ("-", "-", 1));
     }
 }

@@ -8,7 +8,7 @@ use crate::args::{Peer, PeersOptions};
 use crate::interrupt;
 use crate::say;
 
-use super::bench::Bench;
+use super::bench::{Bench, Turn};
 use super::cores::Cores;
 use super::generators::{Contestant, Generator, Model, Protocol, Work};
 use super::or_default;
@@ -48,7 +48,8 @@ pub(super) fn measure(bench: &Bench<'_>, options: &PeersOptions, contestants: &[
             for contestant in contestants {
                 let model = Model::Open(rate);
                 let work = Work { url: "", connections, seconds, threads, model, protocol: Protocol::Http1 };
-                table.row(row(bench, contestant, &work, &cores, runs)?);
+                let cells = row(bench, Turn { contestant, work, cores: &cores }, runs, &mut table)?;
+                table.row(cells);
             }
         }
         if contestants.iter().any(|one| one.generator == Generator::Peer(Peer::Wrk2)) {
@@ -61,13 +62,8 @@ pub(super) fn measure(bench: &Bench<'_>, options: &PeersOptions, contestants: &[
     Ok(())
 }
 
-fn row(
-    bench: &Bench<'_>,
-    contestant: &Contestant,
-    work: &Work<'_>,
-    cores: &Cores,
-    runs: u32,
-) -> anyhow::Result<Vec<String>> {
+fn row(bench: &Bench<'_>, turn: Turn<'_>, runs: u32, table: &mut Table) -> anyhow::Result<Vec<String>> {
+    let Turn { contestant, work, cores } = turn;
     let (mut reports, mut requests) = (Vec::new(), Vec::new());
     for number in 1..=runs {
         say::step(format!("{number} of {runs}, {} at a server that freezes, {}", contestant.title, work.describe()));
@@ -75,8 +71,8 @@ fn row(
         thread::sleep(AWAY_FROM_FREEZES);
         interrupt::check()?;
         let warm_up = if contestant.generator == Generator::Peer(Peer::Wrk2) { WRK2_CALIBRATION_S } else { 0 };
-        let work = Work { url: &server.url, seconds: work.seconds + warm_up, ..*work };
-        let sample = bench.run(contestant, &work, cores)?;
+        let work = Work { url: &server.url, seconds: work.seconds + warm_up, ..work };
+        let Some(sample) = bench.try_run(&Turn { contestant, work, cores }, table)? else { continue };
         reports.push(reported::read(contestant.generator, &sample.output)?);
         requests.push(sample.requests);
     }

@@ -8,7 +8,7 @@ use crate::args::PeersOptions;
 use crate::say;
 
 use super::arrivals::{self, Connection};
-use super::bench::Bench;
+use super::bench::{Bench, Turn};
 use super::cores::Cores;
 use super::generators::{Contestant, Model, Pacing, Protocol, Work};
 use super::or_default;
@@ -21,7 +21,7 @@ const CONNECTIONS: u32 = 50;
 const RATES: [u32; 2] = [1000, 10_000];
 const HEAD: [&str; 7] =
     ["generator", "requests", "of rate x time", "lag p50, ms", "p99, ms", "longest, ms", "us CPU/request"];
-const TOGETHER: &str = "median [least, greatest] over the runs; the origin is the earliest that no arrival contradicts, \
+const ORIGIN: &str = "median [least, greatest] over the runs; the origin is the earliest that no arrival contradicts, \
     so a delay that all requests share is not in the lag";
 
 pub(super) fn measure(bench: &Bench<'_>, options: &PeersOptions, contestants: &[Contestant]) -> anyhow::Result<()> {
@@ -56,19 +56,21 @@ fn table(
     contestants: &[Contestant],
 ) -> anyhow::Result<Table> {
     let mut seen: Vec<Vec<Seen>> = contestants.iter().map(|_| Vec::new()).collect();
-    for number in 0..runs {
+    let mut table = Table::new(&HEAD);
+    table.note(ORIGIN);
+    for number in 1..=runs {
         for (contestant, seen) in contestants.iter().zip(&mut seen) {
-            let sample = bench.run(contestant, work, cores)?;
+            let sample = bench.try_run(&Turn { contestant, work: *work, cores }, &mut table)?;
+            // Also after a failure: its arrivals must not be taken for the next one's.
             let connections = arrivals::take(server.address()?)?;
+            let Some(sample) = sample else { continue };
             let lags = Lags::of(&connections, f64::from(rate), contestant.pacing());
             let due = f64::from(rate) * f64::from(work.seconds);
             let run = Seen { lags, due, cpu_us: sample.cpu_us_per_request() };
-            say::step(format!("{} of {runs}, {}: {}", number + 1, contestant.title, run.describe()));
+            say::step(format!("{number} of {runs}, {}: {}", contestant.title, run.describe()));
             seen.push(run);
         }
     }
-    let mut table = Table::new(&HEAD);
-    table.note(TOGETHER);
     for (contestant, seen) in contestants.iter().zip(&seen) {
         table.row(row(&contestant.title, seen));
         if contestant.pacing() == Pacing::PerConnection {

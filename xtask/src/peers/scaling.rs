@@ -3,7 +3,7 @@
 use crate::args::PeersOptions;
 use crate::say;
 
-use super::bench::{Bench, Sample};
+use super::bench::{Bench, Sample, Turn};
 use super::cores::Cores;
 use super::generators::{Contestant, Model, Protocol, Work};
 use super::or_default;
@@ -56,18 +56,14 @@ fn table(
     ]);
     for contestant in contestants {
         say::step(format!("{} on 1 and {many} cores, {pairs} times {}", contestant.title, work.describe()));
-        let run = |cores: &Cores| {
+        let turns = [&on[0], &on[1]].map(|cores| {
             let work = Work { threads: cores.generator_threads(), ..*work };
-            bench.run(contestant, &work, cores)
-        };
-        let pair = |number: u32| {
-            if number.is_multiple_of(2) {
-                return Ok([run(&on[0])?, run(&on[1])?]);
-            }
-            let several = run(&on[1])?;
-            Ok([run(&on[0])?, several])
-        };
-        let samples = (0..pairs).map(pair).collect::<anyhow::Result<Vec<_>>>()?;
+            Turn { contestant, work, cores }
+        });
+        let mut samples = Vec::new();
+        for number in 0..pairs {
+            samples.extend(bench.pair(number, &turns, &mut table)?);
+        }
         table.row(row(&contestant.title, &samples));
     }
     Ok(table)
