@@ -117,8 +117,8 @@ fn now_ns() -> i64 {
 pub(super) fn take(address: SocketAddr) -> anyhow::Result<Vec<Connection>> {
     let mut stream = TcpStream::connect_timeout(&address, PATIENCE)?;
     stream.set_read_timeout(Some(PATIENCE))?;
-    stream.write_all(TAKE)?;
-    stream.write_all(b"HTTP/1.1\r\n\r\n")?;
+    // In one piece: a server that answers after the first words and closes would break the pipe under the rest.
+    stream.write_all(&[TAKE, b"HTTP/1.1\r\n\r\n"].concat())?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer).context("the server of arrivals did not answer")?;
     let (_, body) = answer.split_once("\r\n\r\n").context("the server of arrivals did not answer in HTTP")?;

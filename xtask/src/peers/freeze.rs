@@ -56,6 +56,9 @@ pub(super) fn measure(bench: &Bench<'_>, options: &PeersOptions, contestants: &[
             table
                 .note("wrk2 runs 10 s longer and reports nothing of its first 10 s; its requests are of the whole run");
         }
+        if contestants.iter().any(|one| one.generator == Generator::Peer(Peer::Oha)) {
+            table.note("oha counts from when it woke up to send, not from when it meant to: its own lateness is not in its figures");
+        }
         say::result(format!("{FAULT}, {rate}/s, {seconds} s, runs: {runs}; {}\n", cores.describe()));
         say::result(table.show());
     }

@@ -218,7 +218,7 @@ impl Peer {
             Peer::Hey => return None,
         };
         let answer = process::capture(Command::new(program).arg(flag), VERSION_LIMIT).ok()?;
-        answer.stdout.split_whitespace().nth(1).map(str::to_owned)
+        answer.stdout.split_whitespace().nth(1).and_then(bare_version)
     }
 
     fn arguments(self, command: &mut Command, work: &Work<'_>) {
@@ -256,6 +256,11 @@ impl Peer {
     }
 }
 
+/// Without the project's name before it and the distribution's marks behind, as in `debian/4.1.0-3+b2`.
+fn bare_version(text: &str) -> Option<String> {
+    text.rsplit('/').next()?.split('-').next().map(str::to_owned)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -288,6 +293,12 @@ mod tests {
         assert_eq!(peer(Peer::Oha, &CLOSED), "g --no-tui --output-format json -c 64 -z 3s http://h/");
         assert_eq!(peer(Peer::H2load, &CLOSED), "g -t 1 -c 64 -D 3 --h1 http://h/");
         assert_eq!(peer(Peer::Hey, &CLOSED), "g -cpus 1 -c 64 -z 3s http://h/");
+    }
+
+    #[test]
+    fn a_version_is_the_numbers_alone() {
+        let bare = ["debian/4.1.0-3+b2", "nghttp2/1.52.0", "1.16.0"].map(|text| bare_version(text).unwrap());
+        assert_eq!(bare, ["4.1.0", "1.52.0", "1.16.0"]);
     }
 
     #[test]
