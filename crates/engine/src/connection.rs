@@ -1,40 +1,38 @@
-//! One HTTP/1.1 connection: opening it, and exchanging one request for one answer.
+//! Connections to the target: opening them, and exchanging one request for one answer.
 //!
-//! hyper's connection and its request are polled in one task. Their wake-ups to each other would only schedule that
-//! task once more, so they are muted while it runs, and the loop here goes round instead. It keeps no books and
-//! knows no schedule.
+//! HTTP/1.1 gives each slot a connection of its own; HTTP/2 gives several slots a stream each of one they share. Which
+//! it is, and how many there may be, is the worker's [`Pool`]'s business. Nothing here keeps books or knows a schedule.
 
-use std::io;
-use std::net::SocketAddr;
-use std::pin::{Pin, pin};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll, Wake, Waker};
+mod dial;
+mod http1;
+mod http2;
+mod outcome;
+mod pool;
+mod tls;
 
-use hyper::body::{Body, Incoming};
-use hyper::client::conn::http1;
+use std::task::Poll;
+
+use bytes::BytesMut;
+use hyper::Request;
 use hyper::header::HeaderMap;
-use hyper::{Request, Response};
-use hyper_util::rt::TokioIo;
 use plimsoll_record::ledger::Outcome;
-use tokio::net::TcpStream;
 
-use crate::request::RequestBody;
+use self::dial::Stream;
+use self::pool::Protocol;
+use crate::request::{Operation, RequestBody};
 
-/// Rounds of one poll before the other connections of the worker get their turn.
-const ROUNDS: usize = 16;
+pub use dial::RouteError;
+pub(crate) use dial::{DialError, Route, address_of};
+pub(crate) use pool::{Pool, PoolSetup, connect, connect_failed};
+pub(crate) use tls::Tls;
+pub use tls::{Handshakes, TlsError, TlsFailure};
 
-/// An open connection.
-pub(crate) struct Connection {
-    driver: http1::Connection<TokioIo<TcpStream>, RequestBody>,
-    sender: http1::SendRequest<RequestBody>,
-    waker: Arc<MutedWaker>,
-    /// [`Self::waker`] in the form a context takes.
-    muted: Waker,
-    /// The emptied header map of the last answer: hyper hands the request's map back in the answer, so that with
-    /// this one in the next request no map is ever allocated again.
-    spare: HeaderMap,
-    closed: bool,
+/// What a slot sends its requests on.
+pub(crate) enum Connection {
+    /// A connection of its own.
+    Own(http1::Connection),
+    /// A stream at a time of one that others use as well.
+    Shared(http2::Seat),
 }
 
 /// A complete answer.
@@ -47,224 +45,65 @@ pub(crate) struct Answer {
 /// Why there is no complete answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Broken {
-    /// Not a byte of the request was written: it may be sent on another connection.
-    NotSent,
+    /// Not a byte of the request was written, or the server says that it did nothing with it (RFC 9113, section 8.7):
+    /// it may be sent on another connection. The outcome is what it is if that does not help.
+    NotSent(Outcome),
     /// The request was written, at least in part.
     Sent(Outcome),
 }
 
-/// Opens a connection to the first of `addresses` that accepts one.
-pub(crate) async fn open(addresses: &[SocketAddr]) -> Result<Connection, Outcome> {
-    let stream = connect(addresses).await.map_err(|error| connect_outcome(&error))?;
-    Connection::over(stream).await.map_err(|error| outcome_of(&error))
-}
-
-/// Opens a TCP connection to the first of `addresses` that accepts one; else the last one's error.
-pub(crate) async fn connect(addresses: &[SocketAddr]) -> io::Result<TcpStream> {
-    let mut last = io::Error::from(io::ErrorKind::AddrNotAvailable);
-    for address in addresses {
-        match TcpStream::connect(address).await {
-            Ok(stream) => {
-                stream.set_nodelay(true)?;
-                return Ok(stream);
-            }
-            Err(error) => last = error,
+/// Sends the only request of a connection.
+pub(crate) async fn ask(stream: Stream, protocol: Protocol, operation: &Operation) -> Result<Answer, Broken> {
+    let mut scratch = BytesMut::new();
+    match protocol {
+        Protocol::One => {
+            let connection = http1::Connection::over(stream).await;
+            let mut connection = connection.map_err(|error| Broken::NotSent(outcome::outcome_of(&error)))?;
+            connection.exchange(operation.request(1, HeaderMap::new(), &mut scratch)).await
         }
+        Protocol::Two => http2::ask(stream, operation.request_with_authority(1, &mut scratch)).await,
     }
-    Err(last)
 }
 
 impl Connection {
-    /// Speaks HTTP/1.1 over `stream`. The task that calls this is the one that must use the connection.
-    pub(crate) async fn over(stream: TcpStream) -> hyper::Result<Self> {
-        // Heads are small, and one write of one buffer is cheaper than a vectored one.
-        let (sender, driver) = http1::Builder::new().writev(false).handshake(TokioIo::new(stream)).await?;
-        let task = std::future::poll_fn(|cx| Poll::Ready(cx.waker().clone())).await;
-        let waker = Arc::new(MutedWaker { task, running: AtomicBool::new(false), again: AtomicBool::new(false) });
-        let muted = Waker::from(Arc::clone(&waker));
-        Ok(Self { driver, sender, waker, muted, spare: HeaderMap::new(), closed: false })
-    }
-
     /// True when no further request can be sent on it.
     pub(crate) fn is_closed(&self) -> bool {
-        self.closed || self.sender.is_closed()
+        match self {
+            Self::Own(connection) => connection.is_closed(),
+            Self::Shared(seat) => seat.is_closed(),
+        }
     }
 
     /// Lets an idle connection notice that the server closed it. Ready when it did.
     pub(crate) fn poll_idle(&mut self) -> Poll<()> {
-        let mut connection = pin!(self);
-        connection.poll_rounds(|connection, _| if connection.is_closed() { Poll::Ready(()) } else { Poll::Pending })
+        match self {
+            Self::Own(connection) => connection.poll_idle(),
+            Self::Shared(seat) => seat.poll_idle(),
+        }
     }
 
-    /// An empty header map for the next request.
-    pub(crate) fn take_headers(&mut self) -> HeaderMap {
-        std::mem::take(&mut self.spare)
+    /// The request of `operation` for `user`, in the form this connection takes.
+    pub(crate) fn request(&mut self, operation: &Operation, user: u64, scratch: &mut BytesMut) -> Request<RequestBody> {
+        match self {
+            Self::Own(connection) => operation.request(user, connection.take_headers(), scratch),
+            Self::Shared(_) => operation.request_with_authority(user, scratch),
+        }
     }
 
     /// Sends `request` and waits for the whole answer. The body is read and counted, not kept.
     pub(crate) async fn exchange(&mut self, request: Request<RequestBody>) -> Result<Answer, Broken> {
-        // Handing the request over wakes the connection, which is polled right after.
-        self.waker.running.store(true, Ordering::Relaxed);
-        let mut response = pin!(self.sender.send_request(request));
-        let mut reading: Option<Reading> = None;
-        std::future::poll_fn(|_| {
-            self.poll_rounds(|connection, cx| {
-                if reading.is_none() {
-                    match response.as_mut().poll(cx) {
-                        Poll::Ready(Ok(answer)) => reading = Some(connection.begin_reading(answer)),
-                        Poll::Ready(Err(error)) => return Poll::Ready(Err(broken(&error))),
-                        Poll::Pending if connection.closed => {
-                            return Poll::Ready(Err(Broken::Sent(Outcome::Closed)));
-                        }
-                        Poll::Pending => return Poll::Pending,
-                    }
-                }
-                let Some(reading) = &mut reading else { return Poll::Pending };
-                reading.poll(cx, connection.closed)
-            })
-        })
-        .await
-    }
-
-    fn begin_reading(&mut self, answer: Response<Incoming>) -> Reading {
-        let (mut head, body) = answer.into_parts();
-        head.headers.clear();
-        self.spare = head.headers;
-        Reading { answer: Answer { status: head.status.as_u16(), body_bytes: 0 }, body }
-    }
-
-    /// Polls the connection, then `step`, as long as one moves the other. `step` gets a context that wakes nobody:
-    /// what it waits for comes from the connection.
-    fn poll_rounds<T>(&mut self, mut step: impl FnMut(&mut Self, &mut Context<'_>) -> Poll<T>) -> Poll<T> {
-        self.waker.running.store(true, Ordering::Relaxed);
-        let mut result = Poll::Pending;
-        for round in 0.. {
-            self.waker.again.store(false, Ordering::Relaxed);
-            if !self.closed && Pin::new(&mut self.driver).poll(&mut Context::from_waker(&self.muted)).is_ready() {
-                self.closed = true;
-            }
-            result = step(self, &mut Context::from_waker(Waker::noop()));
-            if result.is_ready() || !self.waker.again.load(Ordering::Relaxed) {
-                break;
-            }
-            if round == ROUNDS {
-                self.waker.task.wake_by_ref();
-                break;
-            }
-        }
-        self.waker.running.store(false, Ordering::Relaxed);
-        result
-    }
-}
-
-/// An answer whose head has arrived.
-struct Reading {
-    answer: Answer,
-    body: Incoming,
-}
-
-impl Reading {
-    fn poll(&mut self, cx: &mut Context<'_>, closed: bool) -> Poll<Result<Answer, Broken>> {
-        loop {
-            match Pin::new(&mut self.body).poll_frame(cx) {
-                Poll::Ready(Some(Ok(frame))) => {
-                    self.answer.body_bytes += frame.data_ref().map_or(0, |data| data.len() as u64);
-                }
-                Poll::Ready(Some(Err(error))) => return Poll::Ready(Err(Broken::Sent(outcome_of(&error)))),
-                Poll::Ready(None) => return Poll::Ready(Ok(self.answer)),
-                Poll::Pending if closed => return Poll::Ready(Err(Broken::Sent(Outcome::Closed))),
-                Poll::Pending => return Poll::Pending,
-            }
+        match self {
+            Self::Own(connection) => connection.exchange(request).await,
+            Self::Shared(seat) => seat.exchange(request).await,
         }
     }
-}
 
-/// Wakes the task unless it is running: then it takes note, and the task goes round once more.
-struct MutedWaker {
-    task: Waker,
-    running: AtomicBool,
-    again: AtomicBool,
-}
-
-impl Wake for MutedWaker {
-    fn wake(self: Arc<Self>) {
-        self.wake_by_ref();
-    }
-
-    // Everything that wakes a connection runs on its own thread, so plain ordering is enough.
-    fn wake_by_ref(self: &Arc<Self>) {
-        if self.running.load(Ordering::Relaxed) {
-            self.again.store(true, Ordering::Relaxed);
-        } else {
-            self.task.wake_by_ref();
+    /// Whether another request may follow one that was sent at `sent` and ended with `answer` (`None`: given up) at
+    /// `done`.
+    pub(crate) fn survives(&self, answer: Option<&Result<Answer, Broken>>, sent: i64, done: i64) -> bool {
+        match self {
+            Self::Own(connection) => matches!(answer, Some(Ok(_))) && !connection.is_closed(),
+            Self::Shared(seat) => seat.survives(answer, sent, done),
         }
-    }
-}
-
-fn broken(error: &hyper::Error) -> Broken {
-    // hyper cancels a request only as long as it waits in the queue, before any of it is written.
-    if error.is_canceled() { Broken::NotSent } else { Broken::Sent(outcome_of(error)) }
-}
-
-fn outcome_of(error: &hyper::Error) -> Outcome {
-    if error.is_parse() || error.is_parse_too_large() || error.is_parse_status() {
-        return Outcome::Protocol;
-    }
-    if error.is_incomplete_message() || error.is_canceled() || error.is_closed() {
-        return Outcome::Closed;
-    }
-    let mut cause = std::error::Error::source(error);
-    while let Some(inner) = cause {
-        if let Some(error) = inner.downcast_ref::<io::Error>() {
-            return io_outcome(error);
-        }
-        cause = inner.source();
-    }
-    Outcome::Protocol
-}
-
-fn io_outcome(error: &io::Error) -> Outcome {
-    match error.kind() {
-        io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionAborted => Outcome::Reset,
-        io::ErrorKind::UnexpectedEof => Outcome::Closed,
-        io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput => Outcome::Protocol,
-        _ => Outcome::Io,
-    }
-}
-
-/// What a failed attempt to connect means.
-pub(crate) fn connect_outcome(error: &io::Error) -> Outcome {
-    if ran_out(error) {
-        return Outcome::LocalResource;
-    }
-    match error.kind() {
-        io::ErrorKind::ConnectionRefused => Outcome::Refused,
-        io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => Outcome::Unreachable,
-        io::ErrorKind::TimedOut => Outcome::ConnectTimedOut,
-        io::ErrorKind::ConnectionReset => Outcome::Reset,
-        _ => Outcome::Io,
-    }
-}
-
-/// True when this machine has no more descriptors, ports or buffers to give.
-fn ran_out(error: &io::Error) -> bool {
-    use rustix::io::Errno;
-    let code = error.raw_os_error().map(Errno::from_raw_os_error);
-    let own = [Errno::MFILE, Errno::NFILE, Errno::ADDRNOTAVAIL, Errno::NOBUFS, Errno::NOMEM, Errno::AGAIN];
-    code.is_some_and(|code| own.contains(&code))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn running_out_of_ones_own_is_not_the_servers_fault() {
-        for code in [rustix::io::Errno::MFILE, rustix::io::Errno::ADDRNOTAVAIL] {
-            let error = io::Error::from_raw_os_error(code.raw_os_error());
-            assert_eq!(connect_outcome(&error), Outcome::LocalResource, "{error}");
-        }
-        let refused = io::Error::from(io::ErrorKind::ConnectionRefused);
-        assert_eq!(connect_outcome(&refused), Outcome::Refused);
     }
 }

@@ -2,15 +2,12 @@
 //! few seconds, so that a service that is just starting gets its chance.
 
 use std::io;
-use std::net::SocketAddr;
 use std::time::Duration;
 
-use hyper::header::{HOST, HeaderMap, HeaderName, HeaderValue};
-use hyper::{Request, Uri};
-use plimsoll_plan::{HealthCheck, Part, Plan, Target, Template};
+use plimsoll_plan::{HealthCheck, Plan, Target};
 
-use crate::connection::{self, Connection};
-use crate::request::{RequestBody, host_of, method_of};
+use crate::connection::{self, DialError, Route, RouteError, TlsFailure, address_of};
+use crate::request::{Operation, method_of};
 use crate::workload::{WorkloadError, traffic_target};
 
 const PAUSE: Duration = Duration::from_millis(200);
@@ -21,9 +18,23 @@ pub enum HealthError {
     /// The plan has no target.
     #[error(transparent)]
     Plan(#[from] WorkloadError),
-    /// The host's name has no address.
-    #[error("cannot find the address of {address}; is the host in the target's url right?")]
-    Resolve {
+    /// There is no way to the target.
+    #[error(transparent)]
+    Route(#[from] RouteError),
+    /// TLS does not come about.
+    #[error("cannot speak TLS with {address}")]
+    Tls {
+        /// Host and port.
+        address: String,
+        /// The cause, and what to do about it.
+        #[source]
+        source: TlsFailure,
+    },
+    /// The other side does not seem to speak TLS.
+    #[error(
+        "the TLS handshake with {address} broke off; does this port speak TLS? if not, write the url with `http://`"
+    )]
+    Handshake {
         /// Host and port.
         address: String,
         /// The cause.
@@ -72,15 +83,19 @@ pub enum HealthError {
 /// [`HealthError`] with the address and the cause of the last attempt.
 pub fn health_check(plan: &Plan, patience: Duration) -> Result<(), HealthError> {
     let target = traffic_target(plan)?;
-    let addresses = resolve(target)?;
+    let route = Route::prepare(target)?;
+    let request = target.health.as_ref().map(|check| Operation::health(check, target, &plan.users.id));
+    let request = request.transpose().map_err(WorkloadError::from)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(HealthError::Runtime)?;
+    let check = Check { target, route, request, patience };
     runtime.block_on(async {
         let attempts = patience.as_nanos() / PAUSE.as_nanos();
-        let mut last = Err(no_answer(target, patience));
+        let mut last = Err(check.no_answer());
         let trying = async {
             for _ in 0..=attempts {
-                last = attempt(target, &addresses, patience).await;
-                if last.is_ok() {
+                last = check.attempt().await;
+                // Certificates do not become right by waiting.
+                if matches!(last, Ok(()) | Err(HealthError::Tls { .. })) {
                     return;
                 }
                 tokio::time::sleep(PAUSE).await;
@@ -92,62 +107,50 @@ pub fn health_check(plan: &Plan, patience: Duration) -> Result<(), HealthError> 
     })
 }
 
-/// The addresses of the target's host. Asked once per run.
-pub(crate) fn resolve(target: &Target) -> Result<Vec<SocketAddr>, HealthError> {
-    target.url.socket_addrs(|| None).map_err(|source| HealthError::Resolve { address: address_of(target), source })
+/// What is asked, and of whom.
+struct Check<'a> {
+    target: &'a Target,
+    route: Route,
+    request: Option<Operation>,
+    patience: Duration,
 }
 
-fn address_of(target: &Target) -> String {
-    let host = target.url.host_str().unwrap_or_default();
-    target.url.port_or_known_default().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
-}
-
-async fn attempt(target: &Target, addresses: &[SocketAddr], patience: Duration) -> Result<(), HealthError> {
-    let refused = |source| HealthError::Connect { address: address_of(target), patience, source };
-    let stream = connection::connect(addresses).await.map_err(refused)?;
-    let Some(check) = &target.health else { return Ok(()) };
-    let mut connection = Connection::over(stream).await.map_err(|_| no_answer(target, patience))?;
-    let answer = connection.exchange(request(target, check)).await.map_err(|_| no_answer(target, patience))?;
-    if (200..300).contains(&answer.status) {
-        return Ok(());
+impl Check<'_> {
+    async fn attempt(&self) -> Result<(), HealthError> {
+        let stream = self.route.open(0).await.map_err(|error| self.unreachable(error))?;
+        let Some(request) = &self.request else { return Ok(()) };
+        let protocol = self.route.protocol().unwrap_or_else(|| stream.negotiated());
+        let answer = connection::ask(stream, protocol, request).await;
+        let answer = answer.map_err(|_| self.tls_failure().unwrap_or_else(|| self.no_answer()))?;
+        if (200..300).contains(&answer.status) {
+            return Ok(());
+        }
+        let (address, request) = (address_of(self.target), self.show());
+        Err(HealthError::Unhealthy { address, request, status: answer.status })
     }
-    let (address, request) = (address_of(target), show(check));
-    Err(HealthError::Unhealthy { address, request, status: answer.status })
-}
 
-fn no_answer(target: &Target, patience: Duration) -> HealthError {
-    let request = target.health.as_ref().map_or_else(|| "connection".to_owned(), show);
-    HealthError::NoAnswer { address: address_of(target), request, patience }
-}
-
-fn show(check: &HealthCheck) -> String {
-    format!("{} {}", method_of(check.method), check.path)
-}
-
-/// The health check as a request: the target's fixed headers, no user.
-fn request(target: &Target, check: &HealthCheck) -> Request<RequestBody> {
-    let mut headers = HeaderMap::new();
-    headers.insert(HOST, host_of(target));
-    for (name, value) in &target.headers {
-        let name = HeaderName::from_bytes(name.as_bytes());
-        let value = HeaderValue::try_from(fixed_text(value));
-        if let (Ok(name), Ok(value)) = (name, value) {
-            headers.insert(name, value);
+    fn unreachable(&self, error: DialError) -> HealthError {
+        let (address, patience) = (address_of(self.target), self.patience);
+        match error {
+            DialError::Connect(source) => HealthError::Connect { address, patience, source },
+            DialError::Tls(source) => self.tls_failure().unwrap_or(HealthError::Handshake { address, source }),
+            DialError::Version => self.tls_failure().unwrap_or_else(|| self.no_answer()),
         }
     }
-    let base = target.url.path().trim_end_matches('/');
-    let mut request = Request::new(RequestBody(None));
-    *request.method_mut() = method_of(check.method);
-    *request.uri_mut() = format!("{base}{}", check.path).parse().unwrap_or_else(|_| Uri::from_static("/"));
-    *request.headers_mut() = headers;
-    request
-}
 
-fn fixed_text(template: &Template) -> String {
-    let text = template.parts.iter().map(|part| match part {
-        Part::Literal(text) => text.as_str(),
-        Part::Environment { value, .. } => value.reveal(),
-        Part::UserId | Part::UserNumber => "1",
-    });
-    text.collect()
+    /// TLS 1.3 tells a client only after the handshake that its certificate will not do.
+    fn tls_failure(&self) -> Option<HealthError> {
+        let source = self.route.tls()?.failure()?.clone();
+        Some(HealthError::Tls { address: address_of(self.target), source })
+    }
+
+    fn no_answer(&self) -> HealthError {
+        let (address, patience) = (address_of(self.target), self.patience);
+        HealthError::NoAnswer { address, request: self.show(), patience }
+    }
+
+    fn show(&self) -> String {
+        let show = |check: &HealthCheck| format!("{} {}", method_of(check.method), check.path);
+        self.target.health.as_ref().map_or_else(|| "connection".to_owned(), show)
+    }
 }

@@ -4,16 +4,17 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
-use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Waker;
 
 use plimsoll_record::{Offset, RunClock};
 
+use crate::connection::{Pool, PoolSetup};
 use crate::feed::{Arrival, Feed};
 use crate::recorder::{Ended, Recorder};
 use crate::slot::Slot;
+use crate::slots::Slots;
 use crate::tick::Tick;
 use crate::workload::Workload;
 
@@ -52,7 +53,7 @@ impl Job {
 /// The shared state of one worker.
 pub(crate) struct Heart {
     pub(crate) work: Arc<Workload>,
-    pub(crate) addresses: Arc<[SocketAddr]>,
+    pub(crate) pool: Pool,
     pub(crate) timeout: i64,
     pub(crate) connect_timeout: i64,
     pub(crate) clock: RunClock,
@@ -68,24 +69,12 @@ pub(crate) struct Heart {
     driver: RefCell<Option<Waker>>,
 }
 
-#[derive(Default)]
-struct Slots {
-    all: Vec<Option<Rc<Slot>>>,
-    unused: Vec<usize>,
-    /// The most recently used last: it is used first.
-    idle: Vec<usize>,
-    open: usize,
-    limit: usize,
-    next_sweep: i64,
-}
-
 /// What a heart is made of.
 pub(crate) struct HeartSetup {
     pub(crate) work: Arc<Workload>,
-    pub(crate) addresses: Arc<[SocketAddr]>,
+    pub(crate) pool: PoolSetup,
     pub(crate) timeout: i64,
     pub(crate) connect_timeout: i64,
-    pub(crate) connections: usize,
     pub(crate) clock: RunClock,
     pub(crate) start: Offset,
     pub(crate) tick: Tick,
@@ -93,10 +82,12 @@ pub(crate) struct HeartSetup {
 
 impl Heart {
     pub(crate) fn new(setup: HeartSetup, feed: Feed, recorder: Recorder) -> Self {
-        let HeartSetup { work, addresses, timeout, connect_timeout, connections, clock, start, tick } = setup;
+        let HeartSetup { work, pool, timeout, connect_timeout, clock, start, tick } = setup;
+        let pool = Pool::new(pool);
+        let slots = Slots::new(pool.slots());
         Self {
             work,
-            addresses,
+            pool,
             timeout,
             connect_timeout,
             clock,
@@ -104,7 +95,7 @@ impl Heart {
             tick,
             feed: RefCell::new(feed),
             recorder: RefCell::new(recorder),
-            slots: RefCell::new(Slots { limit: connections, ..Slots::default() }),
+            slots: RefCell::new(slots),
             hold_ups: RefCell::default(),
             stopping: Cell::new(false),
             looks_at: Cell::new(0),
@@ -169,6 +160,12 @@ impl Heart {
     /// When the driver meant to look; earlier when something came up since.
     pub(crate) fn looks_at(&self) -> i64 {
         self.looks_at.get()
+    }
+
+    /// There may be more slots than before, or fewer.
+    pub(crate) fn make_room(&self) {
+        self.slots.borrow_mut().limit = self.pool.slots();
+        self.look_early();
     }
 
     /// A slot with an open connection has nothing to do.
@@ -237,7 +234,8 @@ impl Heart {
     pub(crate) fn turn_if_due(&self, now: i64) {
         let mut recorder = self.recorder.borrow_mut();
         if now >= recorder.boundary() {
-            recorder.turn(now, &mut self.feed.borrow_mut(), self.slots.borrow().open);
+            let open = self.pool.shared().unwrap_or_else(|| self.slots.borrow().open);
+            recorder.turn(now, &mut self.feed.borrow_mut(), open);
         }
     }
 
@@ -308,39 +306,14 @@ impl Heart {
     }
 
     fn has_capacity(&self) -> bool {
-        let slots = self.slots.borrow();
-        !slots.idle.is_empty() || slots.open < slots.limit
-    }
-}
-
-impl Slots {
-    fn take_idle(&mut self) -> Option<Rc<Slot>> {
-        let id = self.idle.pop()?;
-        self.all[id].clone()
-    }
-
-    fn add(&mut self) -> Rc<Slot> {
-        let id = self.unused.pop().unwrap_or(self.all.len());
-        let slot = Rc::new(Slot::new(id));
-        if id == self.all.len() {
-            self.all.push(Some(Rc::clone(&slot)));
-        } else {
-            self.all[id] = Some(Rc::clone(&slot));
-        }
-        self.open += 1;
-        slot
-    }
-
-    fn remove(&mut self, id: usize) {
-        self.all[id] = None;
-        self.unused.push(id);
-        self.open -= 1;
+        self.slots.borrow().have_room()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::connection::Route;
     use crate::fixtures::{open_phase, plan_for};
     use crate::recorder::{Message, OwnCosts, RecorderSetup};
     use crate::schedule::Share;
@@ -370,13 +343,13 @@ mod tests {
             out,
         });
         let feed = Feed::new(&work, Share::WHOLE);
+        let route = Route::prepare(plan.target.as_ref().unwrap()).unwrap();
         let (timeout, clock) = (1000 * MS, RunClock::start());
         let setup = HeartSetup {
             work,
-            addresses: Arc::new([]),
+            pool: PoolSetup { route: Arc::new(route), connections, streams: 1, worker: 0, workers: 1 },
             timeout,
             connect_timeout: timeout,
-            connections,
             clock,
             start,
             tick,

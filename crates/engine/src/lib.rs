@@ -49,6 +49,7 @@ mod workload;
 mod connection;
 mod heart;
 mod slot;
+mod slots;
 mod tick;
 mod timer;
 mod worker;
@@ -66,6 +67,7 @@ mod fixtures;
 #[cfg(test)]
 mod simulated;
 
+pub use connection::{Handshakes, RouteError, TlsError, TlsFailure};
 pub use event::Event;
 pub use health::{HealthError, health_check};
 pub use quick::quick_plan;

@@ -4,8 +4,8 @@ use std::num::{NonZeroU32, NonZeroU64};
 use std::time::Duration;
 
 use plimsoll_plan::{
-    Expect, Flow, Generator, Iterations, Load, Method, Phase, Plan, RequestLogging, Step, Target, Template, ThinkTime,
-    UserPattern, Users,
+    Expect, Flow, Generator, HttpVersion, Iterations, Load, Method, Phase, Plan, RequestLogging, Step, Target,
+    Template, ThinkTime, Tls, UserPattern, Users,
 };
 use url::Url;
 
@@ -44,6 +44,10 @@ pub fn quick_plan(url: &Url, users: u32, requests: u64) -> Plan {
             timeout,
             connect_timeout: Duration::from_secs(10),
             connections: users,
+            http: HttpVersion::Auto,
+            streams: NonZeroU32::MIN,
+            tls: Tls::default(),
+            local_addresses: Vec::new(),
         }),
         users: Users {
             count: NonZeroU64::from(users),

@@ -8,10 +8,12 @@ use std::task::{Context, Poll};
 
 use bytes::{Bytes, BytesMut};
 use hyper::body::{Body, Frame, SizeHint};
-use hyper::header::{CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue};
-use hyper::http::uri::PathAndQuery;
+use hyper::header::{
+    CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, TE, TRANSFER_ENCODING, UPGRADE,
+};
+use hyper::http::uri::{Authority, Parts, PathAndQuery, Scheme};
 use hyper::{Method, Request, Uri};
-use plimsoll_plan::{Expect, Plan, Step, Target, Template, UserPattern};
+use plimsoll_plan::{Expect, HealthCheck, Plan, Step, Target, Template, UserPattern};
 use plimsoll_record::ledger::Outcome;
 
 use crate::text::{Place, Text};
@@ -53,7 +55,11 @@ pub enum CompileError {
 pub(crate) struct Operation {
     method: Method,
     path: CompiledPath,
+    /// The same with scheme and authority in front, as HTTP/2 has it.
+    whole: CompiledUri,
     headers: Vec<(HeaderName, CompiledValue)>,
+    /// How many of them, the first ones, HTTP/2 does without.
+    of_connection: usize,
     body: Option<Text>,
     expect: Expect,
 }
@@ -62,6 +68,14 @@ pub(crate) struct Operation {
 enum CompiledPath {
     Fixed(Uri),
     Filled(Text),
+}
+
+#[derive(Debug)]
+struct CompiledUri {
+    scheme: Scheme,
+    authority: Authority,
+    /// The whole, when it is the same for every user.
+    fixed: Option<Uri>,
 }
 
 #[derive(Debug)]
@@ -80,16 +94,33 @@ impl Operation {
 
     fn compile(step: &Step, name: &str, target: &Target, users: &UserPattern) -> Result<Self, CompileError> {
         let path = compile_path(&step.path, name, target, users)?;
-        let mut headers = vec![(HOST, CompiledValue::Fixed(host_of(target)))];
-        for (header, value) in target.headers.iter().chain(&step.headers) {
-            let (header, value) = compile_header(header, value, name, users)?;
-            // A step's own header replaces the target's; both replace the default host.
-            headers.retain(|(earlier, _)| *earlier != header);
-            headers.push((header, value));
-        }
+        let headers = compile_headers(target, &step.headers, name, users)?;
         let place = if is_json(&headers) { Place::Json } else { Place::Plain };
         let body = step.body.as_ref().map(|body| Text::compile(body, users, place));
-        Ok(Self { method: method_of(step.method), path, headers, body, expect: step.expect.clone() })
+        let (method, expect) = (method_of(step.method), step.expect.clone());
+        Ok(Self::of(method, path, headers, body, expect, target))
+    }
+
+    /// The request that says whether the target is healthy.
+    pub(crate) fn health(check: &HealthCheck, target: &Target, users: &UserPattern) -> Result<Self, CompileError> {
+        let path = compile_path(&Template::literal(&check.path), "health", target, users)?;
+        let headers = compile_headers(target, &[], "health", users)?;
+        let expect = Expect { status: Vec::new(), limited: None };
+        Ok(Self::of(method_of(check.method), path, headers, None, expect, target))
+    }
+
+    fn of(
+        method: Method,
+        path: CompiledPath,
+        mut headers: Vec<(HeaderName, CompiledValue)>,
+        body: Option<Text>,
+        expect: Expect,
+        target: &Target,
+    ) -> Self {
+        let whole = CompiledUri::compile(&path, &headers, target);
+        headers.sort_by_key(|(name, _)| !of_connection(name));
+        let of_connection = headers.iter().filter(|(name, _)| of_connection(name)).count();
+        Self { method, path, whole, headers, of_connection, body, expect }
     }
 
     /// The request of user `user`. `headers` is an emptied map of an earlier answer, whose memory is used again.
@@ -101,6 +132,27 @@ impl Operation {
         let mut request = Request::new(body);
         *request.method_mut() = self.method.clone();
         *request.uri_mut() = self.path.fill(user, scratch);
+        *request.headers_mut() = headers;
+        request
+    }
+
+    /// The same for HTTP/2: the host is the request's authority, and nothing is said about the connection (RFC 9113,
+    /// sections 8.2.2 and 8.3.1).
+    pub(crate) fn request_with_authority(&self, user: u64, scratch: &mut BytesMut) -> Request<RequestBody> {
+        let mut headers = HeaderMap::new();
+        for (name, value) in &self.headers[self.of_connection..] {
+            headers.append(name.clone(), value.fill(user, scratch));
+        }
+        let body = self.body.as_ref().map(|body| body.fill(user, scratch));
+        if let Some(body) = &body {
+            headers.entry(CONTENT_LENGTH).or_insert_with(|| HeaderValue::from(body.len()));
+        }
+        let mut request = Request::new(RequestBody(body));
+        *request.method_mut() = self.method.clone();
+        *request.uri_mut() = match &self.whole.fixed {
+            Some(uri) => uri.clone(),
+            None => self.whole.around(self.path.fill(user, scratch)),
+        };
         *request.headers_mut() = headers;
         request
     }
@@ -128,6 +180,36 @@ impl CompiledPath {
             }
         }
     }
+}
+
+impl CompiledUri {
+    /// A host that the plan gives by itself is the authority; else it is the target's.
+    fn compile(path: &CompiledPath, headers: &[(HeaderName, CompiledValue)], target: &Target) -> Self {
+        let scheme = if target.url.scheme() == "https" { Scheme::HTTPS } else { Scheme::HTTP };
+        let stated = headers.iter().find_map(|(name, value)| match value {
+            CompiledValue::Fixed(value) if *name == HOST => Authority::try_from(value.as_bytes()).ok(),
+            _ => None,
+        });
+        let of_target = || Authority::try_from(host_of(target).as_bytes()).expect("a parsed URL has a host");
+        let mut uri = Self { scheme, authority: stated.unwrap_or_else(of_target), fixed: None };
+        if let CompiledPath::Fixed(path) = path {
+            uri.fixed = Some(uri.around(path.clone()));
+        }
+        uri
+    }
+
+    fn around(&self, path: Uri) -> Uri {
+        let mut parts = Parts::from(path);
+        parts.scheme = Some(self.scheme.clone());
+        parts.authority = Some(self.authority.clone());
+        Uri::from_parts(parts).expect("scheme, authority and path make a URI")
+    }
+}
+
+/// Headers that belong to a connection of HTTP/1.1, or that HTTP/2 says in another way.
+fn of_connection(name: &HeaderName) -> bool {
+    const OTHERS: [&str; 2] = ["keep-alive", "proxy-connection"];
+    [HOST, CONNECTION, TE, TRANSFER_ENCODING, UPGRADE].contains(name) || OTHERS.contains(&name.as_str())
 }
 
 impl CompiledValue {
@@ -164,6 +246,22 @@ fn origin_form(path: Bytes) -> Result<Uri, hyper::http::Error> {
     Ok(Uri::from(PathAndQuery::from_maybe_shared(path)?))
 }
 
+/// The host's, the target's, and the step's own: each replaces those of its name before it.
+fn compile_headers(
+    target: &Target,
+    own: &[(String, Template)],
+    step: &str,
+    users: &UserPattern,
+) -> Result<Vec<(HeaderName, CompiledValue)>, CompileError> {
+    let mut headers = vec![(HOST, CompiledValue::Fixed(host_of(target)))];
+    for (header, value) in target.headers.iter().chain(own) {
+        let (header, value) = compile_header(header, value, step, users)?;
+        headers.retain(|(earlier, _)| *earlier != header);
+        headers.push((header, value));
+    }
+    Ok(headers)
+}
+
 fn compile_header(
     name: &str,
     value: &Template,
@@ -183,7 +281,7 @@ fn compile_header(
 }
 
 /// The host header of requests to `target`.
-pub(crate) fn host_of(target: &Target) -> HeaderValue {
+fn host_of(target: &Target) -> HeaderValue {
     let host = target.url.host_str().unwrap_or("localhost");
     let text = target.url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
     HeaderValue::try_from(text).expect("a parsed URL's host is plain ASCII")
@@ -265,6 +363,39 @@ mod tests {
         assert_eq!(request.headers()["x-key"], "user-7");
         assert_eq!(request.headers().get_all("x-key").iter().count(), 1);
         assert_eq!(request.headers()["host"], "h");
+    }
+
+    #[test]
+    fn http2_has_the_host_as_authority_and_nothing_about_the_connection() {
+        let with_host = |host: Option<&str>| {
+            let operation = compile(|step, _| {
+                step.body = Some(Template::literal("four"));
+                step.headers = vec![
+                    ("x-key".to_owned(), Template { parts: vec![Part::UserId] }),
+                    ("connection".to_owned(), Template::literal("close")),
+                ];
+                step.headers.extend(host.map(|host| ("host".to_owned(), Template::literal(host))));
+            });
+            operation.unwrap().request_with_authority(7, &mut BytesMut::new())
+        };
+        let request = with_host(None);
+        assert_eq!(request.uri(), "http://example.test:8080/base/x");
+        let mut headers: Vec<_> = request.headers().iter().map(|(name, value)| (name.as_str(), value)).collect();
+        headers.sort();
+        assert_eq!(
+            headers,
+            [("content-length", &HeaderValue::from(4)), ("x-key", &HeaderValue::from_static("user-7"))]
+        );
+        assert_eq!(with_host(Some("other.test")).uri(), "http://other.test/base/x");
+    }
+
+    #[test]
+    fn a_path_with_the_user_in_it_is_whole_in_http2() {
+        let parts = vec![Part::Literal("/of/".to_owned()), Part::UserNumber];
+        let operation = compile(|step, _| step.path = Template { parts }).unwrap();
+        let request = operation.request_with_authority(7, &mut BytesMut::new());
+        assert_eq!(request.uri(), "http://example.test:8080/base/of/7");
+        assert_eq!(operation.request(7, HeaderMap::new(), &mut BytesMut::new()).uri(), "/base/of/7");
     }
 
     #[test]

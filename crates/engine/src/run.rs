@@ -1,7 +1,6 @@
 //! A run from end to end: prepare, start the workers, collect, say how it ended.
 
 use std::io;
-use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -16,8 +15,8 @@ use plimsoll_record::{Offset, RunClock, RunDir};
 use tokio::sync::mpsc;
 
 use crate::collector::{Collected, Collector, CollectorSetup};
+use crate::connection::{Handshakes, PoolSetup, Route, RouteError, Tls};
 use crate::event::{Event, PhaseSpan};
-use crate::health::{HealthError, resolve};
 use crate::heart::HeartSetup;
 use crate::recorder::{Message, RecorderSetup, process_cpu_ns};
 use crate::schedule::Share;
@@ -35,15 +34,17 @@ const RATE_PER_WORKER: f64 = 20_000.0;
 /// Closed users with a request each that one worker takes care of.
 const USERS_PER_WORKER: f64 = 64.0;
 
+const INSECURE: &str = "no certificate was checked (`target.tls.insecure`): whoever answered may not be the target";
+
 /// Why a run could not be prepared.
 #[derive(Debug, thiserror::Error)]
 pub enum PrepareError {
     /// The plan makes no traffic that can be sent.
     #[error(transparent)]
     Workload(#[from] WorkloadError),
-    /// The target's name has no address.
+    /// There is no way to the target.
     #[error(transparent)]
-    Resolve(#[from] HealthError),
+    Route(#[from] RouteError),
 }
 
 /// Why a run has no complete record.
@@ -74,6 +75,8 @@ pub struct RunOutcome {
     pub answered: u64,
     /// Arrivals that count as failures.
     pub failures: u64,
+    /// TLS handshakes of the connections; `None` for a target without TLS.
+    pub handshakes: Option<Handshakes>,
 }
 
 /// A run that is ready: the plan is compiled, the target's name resolved, nothing sent.
@@ -81,7 +84,7 @@ pub struct RunOutcome {
 pub struct Run {
     work: Arc<Workload>,
     operations: Vec<String>,
-    addresses: Arc<[SocketAddr]>,
+    route: Arc<Route>,
     target: Target,
     connections: u64,
     generator: plimsoll_plan::Generator,
@@ -115,13 +118,13 @@ impl Run {
     ) -> Result<Self, PrepareError> {
         let work = Arc::new(Workload::compile(plan, segment)?);
         let target = traffic_target(plan)?.clone();
-        let addresses = resolve(&target)?.into();
+        let route = Arc::new(Route::prepare(&target)?);
         let connections = segment.part_of(u64::from(target.connections.get())).max(1);
         let workers = workers(plan, &work, connections);
         let tick = Tick::choose(plan.generator.precision, &work, workers);
         let (generator, directory) = (plan.generator.clone(), directory.clone());
         let (operations, producer) = (plan.operations(), producer.to_owned());
-        Ok(Self { work, operations, addresses, target, connections, generator, workers, tick, directory, producer })
+        Ok(Self { work, operations, route, target, connections, generator, workers, tick, directory, producer })
     }
 
     /// Makes the traffic, and returns when it has ended. Events are offered to `events` and skipped when it is full.
@@ -147,6 +150,9 @@ impl Run {
             process_cpu_ns: process_cpu_ns(),
         };
         let mut collector = Collector::new(setup, out, log, events);
+        if self.route.tls().is_some() && self.target.tls.insecure {
+            collector.note(start, INSECURE.to_owned())?;
+        }
         let started = self.start_workers(&clock, start, stop, &sender);
         drop(sender);
         let threads = started.map_err(|source| RunError::Start { workers: self.workers, source })?;
@@ -158,7 +164,7 @@ impl Run {
             thread.join().expect("a worker reports its own panic and returns");
         }
         collected?;
-        finish(collector, &clock, stop)
+        finish(collector, &clock, stop, &self.route)
     }
 
     fn open_record(
@@ -251,13 +257,14 @@ impl Run {
             log_requests: self.generator.requests == RequestLogging::All,
             out: out.clone(),
         };
-        let connections = share.part_of(self.connections);
+        let connections = usize::try_from(share.part_of(self.connections)).unwrap_or(usize::MAX);
+        let (route, streams) = (Arc::clone(&self.route), self.target.streams.get());
+        let pool = PoolSetup { route, connections, streams, worker: index, workers: self.workers };
         let heart = HeartSetup {
             work: Arc::clone(&self.work),
-            addresses: Arc::clone(&self.addresses),
+            pool,
             timeout: nanos(self.target.timeout),
             connect_timeout: nanos(self.target.connect_timeout),
-            connections: usize::try_from(connections).unwrap_or(usize::MAX),
             clock,
             start,
             tick: self.tick,
@@ -270,7 +277,12 @@ fn segment_fact(segment: Share) -> Option<SegmentFact> {
     (segment != Share::WHOLE).then(|| SegmentFact { number: segment.index() + 1, of: segment.count() })
 }
 
-fn finish(mut collector: Collector, clock: &RunClock, stop: &StopHandle) -> Result<RunOutcome, RunError> {
+fn finish(
+    mut collector: Collector,
+    clock: &RunClock,
+    stop: &StopHandle,
+    route: &Route,
+) -> Result<RunOutcome, RunError> {
     let now = clock.now();
     let broken = collector.broken();
     let reason = match stop.wish() {
@@ -282,8 +294,12 @@ fn finish(mut collector: Collector, clock: &RunClock, stop: &StopHandle) -> Resu
         let text = format!("{broken} worker threads broke down; their last interval is lost");
         collector.note(now, text)?;
     }
+    if let Some(failure) = route.tls().and_then(Tls::failure) {
+        collector.note(now, format!("TLS with the target failed: {failure}"))?;
+    }
+    let handshakes = route.tls().map(Tls::handshakes);
     let Collected { scheduled, answered, failures, .. } = collector.finish(now, reason)?;
-    Ok(RunOutcome { reason, scheduled, answered, failures })
+    Ok(RunOutcome { reason, scheduled, answered, failures, handshakes })
 }
 
 /// How many workers: what the plan says, else one per core, at most what the load needs and as many as connections.

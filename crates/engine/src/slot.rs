@@ -1,4 +1,4 @@
-//! A slot: the task that owns one connection, and sends one iteration after the other on it.
+//! A slot: the task that owns a connection, or a seat on one, and sends one iteration after the other on it.
 //!
 //! A slot lives as long as it has work or an open connection. It decides nothing: what to send next comes from its
 //! worker's [`Heart`].
@@ -12,7 +12,7 @@ use std::task::{Poll, Waker};
 use bytes::BytesMut;
 use plimsoll_record::ledger::Outcome;
 
-use crate::connection::{Answer, Broken, Connection, open};
+use crate::connection::{Answer, Broken, Connection, connect, connect_failed};
 use crate::heart::{Heart, Job};
 use crate::recorder::ended;
 
@@ -127,7 +127,7 @@ async fn idle(heart: &Heart, slot: &Slot, kept: &mut Kept) -> Option<Job> {
 
 /// One iteration of a flow: its steps one after the other. Each following step is intended when the one before it is
 /// complete; a step that got no answer, or an unexpected one, is the iteration's last. Returns when it was over.
-async fn iterate(heart: &Heart, slot: &Slot, kept: &mut Kept, mut job: Job) -> i64 {
+async fn iterate(heart: &Rc<Heart>, slot: &Slot, kept: &mut Kept, mut job: Job) -> i64 {
     let flow = heart.work.flows[usize::from(job.arrival.flow)];
     let mut operation = flow.first;
     let mut intended = job.arrival.intended;
@@ -157,46 +157,55 @@ async fn iterate(heart: &Heart, slot: &Slot, kept: &mut Kept, mut job: Job) -> i
 
 /// One request on the kept connection or, when there is none, on a new one. A connection that turns out to be closed
 /// before anything was written is replaced, once.
-async fn exchange(heart: &Heart, slot: &Slot, kept: &mut Kept, job: &Job, operation: u16) -> Exchange {
+async fn exchange(heart: &Rc<Heart>, slot: &Slot, kept: &mut Kept, job: &Job, operation: u16) -> Exchange {
+    let mut unsent = Outcome::Closed;
     for _ in 0..2 {
         if kept.connection.as_ref().is_none_or(Connection::is_closed) {
             kept.connection = None;
-            let opened = slot.within(heart.now() + heart.connect_timeout, open(&heart.addresses)).await;
-            match opened.unwrap_or(Err(Outcome::ConnectTimedOut)) {
+            match open(heart, slot).await {
                 Ok(connection) => kept.connection = Some(connection),
                 Err(outcome) => return failed(heart, outcome),
             }
         }
-        if let Some(exchange) = send(heart, slot, kept, job, operation).await {
-            return exchange;
+        match send(heart, slot, kept, job, operation).await {
+            Ok(exchange) => return exchange,
+            Err(outcome) => unsent = outcome,
         }
     }
-    failed(heart, Outcome::Closed)
+    failed(heart, unsent)
 }
 
-/// Sends the request; `None` when the connection was closed before anything of it was written.
-async fn send(heart: &Heart, slot: &Slot, kept: &mut Kept, job: &Job, operation: u16) -> Option<Exchange> {
-    let connection = kept.connection.as_mut()?;
-    let headers = connection.take_headers();
-    let request = heart.work.operations[usize::from(operation)].request(job.arrival.user, headers, &mut kept.scratch);
+async fn open(heart: &Rc<Heart>, slot: &Slot) -> Result<Connection, Outcome> {
+    let opened = slot.within(heart.now() + heart.connect_timeout, connect(heart)).await;
+    let opened = opened.unwrap_or(Err(Outcome::ConnectTimedOut));
+    if opened.is_err() {
+        connect_failed(heart);
+    }
+    opened
+}
+
+/// Sends the request; the outcome it would have when nothing of it was written, or processed.
+async fn send(heart: &Heart, slot: &Slot, kept: &mut Kept, job: &Job, operation: u16) -> Result<Exchange, Outcome> {
+    let connection = kept.connection.as_mut().ok_or(Outcome::Closed)?;
+    let operation = &heart.work.operations[usize::from(operation)];
+    let request = connection.request(operation, job.arrival.user, &mut kept.scratch);
     let sent = heart.now();
     heart.sent(job, sent);
     let answer = slot.within(sent + heart.timeout, connection.exchange(request)).await;
-    let reusable = matches!(answer, Some(Ok(_))) && !connection.is_closed();
-    if !reusable {
+    let done = heart.now();
+    if !connection.survives(answer.as_ref(), sent, done) {
         kept.connection = None;
     }
-    let done = heart.now();
     let result = match answer {
         Some(Ok(answer)) => Ok(answer),
-        Some(Err(Broken::NotSent)) => {
+        Some(Err(Broken::NotSent(outcome))) => {
             heart.not_sent();
-            return None;
+            return Err(outcome);
         }
         Some(Err(Broken::Sent(outcome))) => Err(outcome),
         None => Err(Outcome::TimedOut),
     };
-    Some(Exchange { sent, done, result })
+    Ok(Exchange { sent, done, result })
 }
 
 fn failed(heart: &Heart, outcome: Outcome) -> Exchange {

@@ -95,10 +95,10 @@ fn segment(text: &str) -> Result<Share, String> {
 #[derive(Args, Debug)]
 #[command(group = ArgGroup::new("amount").required(true).args(["requests", "duration"]).multiple(true))]
 pub(crate) struct QuickArguments {
-    /// Where to send requests, e.g. http://127.0.0.1:8080/.
+    /// Where to send requests, e.g. http://127.0.0.1:8080/ or https://localhost:8443/.
     pub(crate) url: String,
-    /// Connections; without --rate also the number of users, who send their next request as soon as they have an
-    /// answer. Default: 50, with --rate 1,000.
+    /// Connections; without --rate there is a user for each of their streams, who sends the next request as soon as
+    /// there is an answer. Default: 50, with --rate 1,000.
     #[arg(short = 'c', long, value_name = "N")]
     pub(crate) connections: Option<std::num::NonZeroU32>,
     /// Stop after this many requests.
@@ -125,6 +125,18 @@ pub(crate) struct QuickArguments {
     /// How long to wait for an answer.
     #[arg(long, value_name = "TIME", default_value = "30s")]
     pub(crate) timeout: String,
+    /// The HTTP version. Auto: 1.1 for http, for https 2 if the server offers it.
+    #[arg(long, value_enum, default_value_t = Http::Auto)]
+    pub(crate) http: Http,
+    /// Requests at once on each HTTP/2 connection, if the server allows as many. Default: 1.
+    #[arg(long, value_name = "N")]
+    pub(crate) streams: Option<std::num::NonZeroU32>,
+    /// Trust the authorities in this PEM file instead of the system's.
+    #[arg(long, value_name = "FILE", conflicts_with = "insecure")]
+    pub(crate) ca: Option<PathBuf>,
+    /// Check no certificate: believe whoever answers.
+    #[arg(long)]
+    pub(crate) insecure: bool,
     /// Where to record. Default: nowhere; the record is removed when the summary is shown.
     #[arg(long, value_name = "DIR")]
     pub(crate) run_dir: Option<PathBuf>,
@@ -148,6 +160,15 @@ pub(crate) enum Format {
     Text,
     /// One JSON object.
     Json,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Http {
+    Auto,
+    #[value(name = "1.1")]
+    One,
+    #[value(name = "2")]
+    Two,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

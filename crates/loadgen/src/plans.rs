@@ -7,13 +7,13 @@ use std::time::Duration;
 
 use plimsoll_engine::quick_plan;
 use plimsoll_plan::{
-    Arrivals, Iterations, Load, Method, Override, Part, Plan, Rate, RateShape, Secret, SourceText, Surroundings,
-    Template, ThinkTime, Users,
+    Arrivals, HttpVersion, Iterations, Load, Method, Override, Part, Plan, Rate, RateShape, Secret, SourceText,
+    Surroundings, Target, Template, ThinkTime, Tls, Users,
 };
 use plimsoll_record::units::{Quantity, Unit};
 use url::Url;
 
-use crate::args::{self, QuickArguments};
+use crate::args::{self, Http, QuickArguments};
 use crate::exit::{Failure, USAGE};
 
 /// Reads the plan file; all its problems at once when it has some.
@@ -62,7 +62,26 @@ pub(crate) fn from_line(arguments: &QuickArguments) -> Result<Plan, Failure> {
         let thousand = NonZeroU32::new(1000).expect("1000 is not 0");
         target.connections = arguments.connections.unwrap_or(thousand);
     }
+    connect_as(arguments, target)?;
     Ok(plan)
+}
+
+fn connect_as(arguments: &QuickArguments, target: &mut Target) -> Result<(), Failure> {
+    let secured = target.url.scheme() == "https";
+    if !secured && (arguments.ca.is_some() || arguments.insecure) {
+        return Err(usage("--ca and --insecure are about TLS; write the URL with https://"));
+    }
+    if arguments.streams.is_some() && (arguments.http == Http::One || (arguments.http == Http::Auto && !secured)) {
+        return Err(usage("--streams is about HTTP/2, and this is HTTP/1.1; add `--http 2`"));
+    }
+    target.http = match arguments.http {
+        Http::Auto => HttpVersion::Auto,
+        Http::One => HttpVersion::One,
+        Http::Two => HttpVersion::Two,
+    };
+    target.streams = arguments.streams.unwrap_or(NonZeroU32::MIN);
+    target.tls = Tls { ca: arguments.ca.clone(), insecure: arguments.insecure, ..Tls::default() };
+    Ok(())
 }
 
 /// A URL may hold a password, so no message quotes one in which there is room for it.
@@ -70,8 +89,8 @@ fn url(text: &str) -> Result<Url, Failure> {
     const EXAMPLE: &str = "write for example http://127.0.0.1:8080/";
     let quoted = if text.contains('@') { "this".to_owned() } else { format!("`{text}`") };
     let url: Url = text.parse().map_err(|error| usage(&format!("{quoted} is not a URL ({error}); {EXAMPLE}")))?;
-    if url.scheme() != "http" || url.host_str().is_none() {
-        return Err(usage(&format!("{quoted} is not an http:// URL, and only plain HTTP can be loaded; {EXAMPLE}")));
+    if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
+        return Err(usage(&format!("{quoted} is neither an http:// nor an https:// URL; {EXAMPLE}")));
     }
     if !url.username().is_empty() || url.password().is_some() {
         let advice = "leave them out and add `-H 'authorization: Basic ...'`";
@@ -87,6 +106,7 @@ fn load(arguments: &QuickArguments) -> Result<Load, Failure> {
     }
     let fifty = NonZeroU32::new(50).expect("50 is not 0");
     let users = arguments.connections.unwrap_or(fifty);
+    let users = users.saturating_mul(arguments.streams.unwrap_or(NonZeroU32::MIN));
     // A user without a request to send would be a connection for nothing.
     let needed = arguments.requests.and_then(|requests| u32::try_from(requests.get()).ok()).and_then(NonZeroU32::new);
     let users = needed.map_or(users, |needed| needed.min(users));
@@ -164,6 +184,23 @@ mod tests {
         let plan = plan("-c 64 -n 10").unwrap();
         let Load::Closed { users, iterations, .. } = plan.phases[0].load else { panic!("{:?}", plan.phases) };
         assert_eq!((users.get(), iterations.unwrap().of(10)), (10, 10));
+    }
+
+    #[test]
+    fn every_stream_of_every_connection_has_a_user() {
+        let plan = plan("-c 8 --streams 8 --http 2 -n 1000").unwrap();
+        let Load::Closed { users, .. } = plan.phases[0].load else { panic!("{:?}", plan.phases) };
+        let target = plan.target.unwrap();
+        assert_eq!((users.get(), target.connections.get(), target.streams.get()), (64, 8, 8));
+        assert_eq!(target.http, HttpVersion::Two);
+    }
+
+    #[test]
+    fn options_that_would_do_nothing_are_refused() {
+        for (words, advice) in [("-n 1 --streams 8", "--http 2"), ("-n 1 --insecure", "https://")] {
+            let error = format!("{:?}", plan(words).unwrap_err());
+            assert!(error.contains(advice), "{error}");
+        }
     }
 
     #[test]

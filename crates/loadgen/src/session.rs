@@ -6,7 +6,7 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use plimsoll_engine::schedule::Share;
-use plimsoll_engine::{HealthError, PrepareError, Run, RunOutcome, StopHandle, health_check};
+use plimsoll_engine::{Handshakes, HealthError, PrepareError, RouteError, Run, RunOutcome, StopHandle, health_check};
 use plimsoll_plan::Plan;
 use plimsoll_record::files::{EndReason, WriteError};
 use plimsoll_record::summary::Facts;
@@ -65,8 +65,18 @@ pub(crate) fn listen_for_signals() -> Result<StopHandle, Failure> {
 
 /// Waits until the target is healthy.
 pub(crate) fn check_target(plan: &Plan) -> Result<(), Failure> {
+    if plan.target.as_ref().is_some_and(|target| target.url.scheme() == "https" && target.tls.insecure) {
+        anstream::eprintln!(
+            "warning: INSECURE: no certificate is checked, whoever answers is believed to be the target; \
+             name the authority of its certificate instead (`target.tls.ca`, --ca)"
+        );
+    }
     health_check(plan, PATIENCE).map_err(|error| {
-        let code = if matches!(error, HealthError::Plan(_)) { USAGE } else { ENVIRONMENT };
+        let code = match &error {
+            HealthError::Plan(_) => USAGE,
+            HealthError::Route(error) => route_code(error),
+            _ => ENVIRONMENT,
+        };
         Failure::from_error(code, &error)
     })
 }
@@ -116,7 +126,11 @@ pub(crate) fn record(
         progress::show(shown, quiet);
         run.join().expect("the collector's books balance")
     });
-    outcome.map_err(|error| engine_failure(&error))
+    let outcome = outcome.map_err(|error| engine_failure(&error))?;
+    if let Some(Handshakes { full, resumed }) = outcome.handshakes.filter(|_| !quiet) {
+        anstream::eprintln!("TLS handshakes: {full} full, {resumed} resumed");
+    }
+    Ok(outcome)
 }
 
 fn run_failure(error: &RunError) -> Failure {
@@ -130,9 +144,17 @@ fn run_failure(error: &RunError) -> Failure {
 fn prepare_failure(error: &PrepareError) -> Failure {
     let code = match error {
         PrepareError::Workload(_) => USAGE,
-        PrepareError::Resolve(_) => ENVIRONMENT,
+        PrepareError::Route(error) => route_code(error),
     };
     Failure::from_error(code, error)
+}
+
+/// The plan is wrong, or this machine is not the one it was written for.
+fn route_code(error: &RouteError) -> u8 {
+    match error {
+        RouteError::Tls(_) | RouteError::Family { .. } => USAGE,
+        RouteError::Resolve { .. } | RouteError::LocalAddress { .. } => ENVIRONMENT,
+    }
 }
 
 fn engine_failure(error: &plimsoll_engine::RunError) -> Failure {

@@ -25,8 +25,9 @@ mod write;
 pub use criteria::{Comparison, Criterion, Expression, Function, Metric, Scope};
 pub use diagnostics::{Problems, SourceText};
 pub use model::{
-    Arrivals, Expect, Flow, Generator, HealthCheck, Iterations, Limit, Limiter, Load, Method, Phase, Plan, Precision,
-    Rate, RateShape, Recording, Replay, RequestLogging, Step, Target, ThinkTime, Users, WindowKind,
+    AddressRange, Arrivals, Expect, Flow, Generator, HealthCheck, HttpVersion, Identity, Iterations, Limit, Limiter,
+    Load, Method, Phase, Plan, Precision, Rate, RateShape, Recording, Replay, RequestLogging, Step, Target, ThinkTime,
+    Tls, Users, WindowKind,
 };
 pub use overrides::{Override, OverrideError};
 pub use resolve::{parse, parse_criteria, parse_recorded};

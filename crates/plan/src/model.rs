@@ -2,7 +2,9 @@
 
 mod phases;
 
+use std::net::IpAddr;
 use std::num::{NonZeroU32, NonZeroU64};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use url::Url;
@@ -40,7 +42,7 @@ pub struct Plan {
 /// Where traffic goes.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Target {
-    /// Base URL; steps add their path to it. Scheme `http`.
+    /// Base URL; steps add their path to it. Scheme `http` or `https`.
     pub url: Url,
     /// The request that must succeed before the load starts.
     pub health: Option<HealthCheck>,
@@ -52,6 +54,58 @@ pub struct Target {
     pub connect_timeout: Duration,
     /// The most connections open at once, over all workers. Default 1,000. Beyond it, arrivals wait.
     pub connections: NonZeroU32,
+    /// Which HTTP is spoken.
+    pub http: HttpVersion,
+    /// HTTP/2 only: the most requests under way at once on one connection. Default 8. The server may allow fewer.
+    pub streams: NonZeroU32,
+    /// How `https` connections are secured and checked.
+    pub tls: Tls,
+    /// Local addresses that connections are bound to in turn. Empty: the operating system chooses.
+    pub local_addresses: Vec<AddressRange>,
+}
+
+/// Which HTTP is spoken to the target.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HttpVersion {
+    /// HTTP/1.1 over `http`; over `https` HTTP/2 if the server offers it (ALPN, RFC 7301). The default.
+    Auto,
+    /// HTTP/1.1.
+    One,
+    /// HTTP/2: over `http` with prior knowledge (RFC 9113, section 3.3), over `https` only if the server offers it.
+    Two,
+}
+
+/// How `https` connections are secured and checked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tls {
+    /// PEM file of the authorities to trust instead of the system's.
+    pub ca: Option<PathBuf>,
+    /// What the client shows when the server asks who it is.
+    pub identity: Option<Identity>,
+    /// The name the server's certificate must bear, if it is not the URL's host; also sent as SNI.
+    pub server_name: Option<String>,
+    /// True when no certificate of the server is checked at all.
+    pub insecure: bool,
+    /// Whether sessions are resumed, as browsers do. Default true.
+    pub resume: bool,
+}
+
+/// A client certificate.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// PEM file of the certificate, and of those between it and its authority.
+    pub certificate: PathBuf,
+    /// PEM file of its private key.
+    pub key: PathBuf,
+}
+
+/// Consecutive IP addresses, both ends included.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AddressRange {
+    /// The first.
+    pub first: IpAddr,
+    /// The last: the same family, not below the first.
+    pub last: IpAddr,
 }
 
 /// The request that must succeed before the load starts: a 2xx answer within 5 s, tried for `patience`.
@@ -188,6 +242,41 @@ pub struct Limit {
 pub enum WindowKind {
     /// In windows aligned to the wall clock: each full second, each full minute.
     Fixed,
+}
+
+impl Default for Tls {
+    fn default() -> Self {
+        Self { ca: None, identity: None, server_name: None, insecure: false, resume: true }
+    }
+}
+
+impl AddressRange {
+    /// The most addresses one range may have.
+    pub const MOST: u128 = 65_536;
+
+    /// A range; `None` when the ends are of two families, in the wrong order, or too far apart.
+    #[must_use]
+    pub fn new(first: IpAddr, last: IpAddr) -> Option<Self> {
+        let range = Self { first, last };
+        (first.is_ipv4() == last.is_ipv4() && first <= last && range.distance() < Self::MOST).then_some(range)
+    }
+
+    /// Its addresses in order.
+    pub fn addresses(self) -> impl Iterator<Item = IpAddr> {
+        let at = move |step: u128| match self.first {
+            IpAddr::V4(first) => IpAddr::V4((u128::from(first.to_bits()) + step).try_into().map_or(first, u32::into)),
+            IpAddr::V6(first) => IpAddr::V6((first.to_bits() + step).into()),
+        };
+        (0..=self.distance()).map(at)
+    }
+
+    fn distance(self) -> u128 {
+        let number = |address: IpAddr| match address {
+            IpAddr::V4(address) => u128::from(address.to_bits()),
+            IpAddr::V6(address) => address.to_bits(),
+        };
+        number(self.last) - number(self.first)
+    }
 }
 
 impl Plan {

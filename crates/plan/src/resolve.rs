@@ -2,6 +2,7 @@
 //!
 //! A new table gets a file of its own below, one field here, and its lines in the writer.
 
+mod connections;
 mod criteria;
 mod crowds;
 mod flows;
@@ -15,6 +16,8 @@ mod replay;
 mod target;
 mod templates;
 mod watch;
+
+pub(crate) use self::connections::word as http_word;
 
 use std::cell::RefCell;
 

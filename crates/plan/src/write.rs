@@ -6,6 +6,7 @@
 mod phases;
 
 use std::fmt::Write as _;
+use std::path::Path;
 use std::time::Duration;
 
 use plimsoll_record::events::Level;
@@ -14,8 +15,10 @@ use plimsoll_record::verdict::Severity;
 
 use crate::criteria::Criterion;
 use crate::model::{
-    Expect, Flow, Generator, Limit, Limiter, Method, Plan, Precision, RequestLogging, Step, Target, WindowKind,
+    AddressRange, Expect, Flow, Generator, Limit, Limiter, Method, Plan, Precision, RequestLogging, Step, Target, Tls,
+    WindowKind,
 };
+use crate::resolve::http_word;
 use crate::template::{Part, Template};
 use crate::watch::{Alert, LogWatch, ProcessWatch, RedisSource, Watch};
 
@@ -77,6 +80,12 @@ impl Lines {
         self.line("timeout", &quoted_duration(target.timeout));
         self.line("connect_timeout", &quoted_duration(target.connect_timeout));
         self.line("connections", &target.connections.to_string());
+        self.line("http", &quote(http_word(target.http)));
+        self.line("streams", &target.streams.to_string());
+        if target.url.scheme() == "https" {
+            self.line("tls", &tls(&target.tls));
+        }
+        self.line("local_addresses", &list(target.local_addresses.iter().copied().map(address_range)));
     }
 
     fn generator(&mut self, generator: &Generator) {
@@ -161,6 +170,23 @@ impl Lines {
             self.line("hint", &quote(hint));
         }
     }
+}
+
+fn tls(tls: &Tls) -> String {
+    let path = |path: &Path| quote(&path.to_string_lossy());
+    let mut fields = Vec::new();
+    fields.extend(tls.ca.as_deref().map(|ca| format!("ca = {}", path(ca))));
+    if let Some(identity) = &tls.identity {
+        fields.push(format!("certificate = {}, key = {}", path(&identity.certificate), path(&identity.key)));
+    }
+    fields.extend(tls.server_name.as_deref().map(|name| format!("server_name = {}", quote(name))));
+    fields.push(format!("insecure = {}, resume = {}", tls.insecure, tls.resume));
+    format!("{{ {} }}", fields.join(", "))
+}
+
+fn address_range(range: AddressRange) -> String {
+    let AddressRange { first, last } = range;
+    quote(&if first == last { first.to_string() } else { format!("{first}..{last}") })
 }
 
 /// A string that is read back as it is.

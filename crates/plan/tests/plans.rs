@@ -4,9 +4,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use plimsoll_plan::{
-    Arrivals, Expect, Iterations, Load, Override, Part, Plan, Precision, Rate, RateShape, Recording, RedisSource,
-    Replay, RequestLogging, Scope, Secret, SourceText, Surroundings, Template, ThinkTime, parse, parse_criteria,
-    parse_recorded,
+    AddressRange, Arrivals, Expect, HttpVersion, Identity, Iterations, Load, Override, Part, Plan, Precision, Rate,
+    RateShape, Recording, RedisSource, Replay, RequestLogging, Scope, Secret, SourceText, Surroundings, Template,
+    ThinkTime, Tls, parse, parse_criteria, parse_recorded,
 };
 
 const SMALL: &str = r#"
@@ -68,7 +68,8 @@ fn what_a_plan_leaves_out_gets_the_documented_defaults() {
     let target = plan.target.unwrap();
     assert_eq!(plan.seed, 1);
     assert_eq!((target.timeout, target.connect_timeout), (Duration::from_secs(30), Duration::from_secs(10)));
-    assert_eq!(target.connections.get(), 1000);
+    assert_eq!((target.connections.get(), target.streams.get(), target.http), (1000, 8, HttpVersion::Auto));
+    assert_eq!((target.tls, target.local_addresses), (Tls::default(), Vec::new()));
     assert_eq!((plan.users.count.get(), plan.users.id.id(7)), (1, "user-7".to_owned()));
     assert_eq!((plan.generator.requests, plan.generator.precision), (RequestLogging::None, None));
     assert_eq!(plan.generator.drain, target.timeout);
@@ -322,4 +323,26 @@ fn a_file_of_criteria_is_read_for_a_plan() {
 fn the_written_plan_says_everything() {
     let (_, text) = shipped().into_iter().find(|(name, _)| name.ends_with("quick.toml")).unwrap();
     insta::assert_snapshot!("quick", read(&text, &["watch.redis=redis://:pw@127.0.0.1"]).to_toml());
+}
+
+#[test]
+fn a_target_says_how_it_is_connected_to() {
+    let plan = read(
+        SMALL,
+        &[
+            "target.url=https://127.0.0.1:8443",
+            "target.http=2",
+            "target.streams=16",
+            "target.tls={ ca = \"ca.pem\", certificate = \"c.pem\", key = \"c.key\", server_name = \"n\", resume = false }",
+            "target.local_addresses=[\"127.0.0.2..127.0.0.4\", \"::1\"]",
+        ],
+    );
+    let target = plan.target.unwrap();
+    assert_eq!((target.http, target.streams.get()), (HttpVersion::Two, 16));
+    let identity = Identity { certificate: "c.pem".into(), key: "c.key".into() };
+    let (ca, server_name) = (Some("ca.pem".into()), Some("n".to_owned()));
+    assert_eq!(target.tls, Tls { ca, identity: Some(identity), server_name, insecure: false, resume: false });
+    let addresses: Vec<_> = target.local_addresses.into_iter().flat_map(AddressRange::addresses).collect();
+    let shown: Vec<_> = addresses.iter().map(ToString::to_string).collect();
+    assert_eq!(shown, ["127.0.0.2", "127.0.0.3", "127.0.0.4", "::1"]);
 }

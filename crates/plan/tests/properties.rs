@@ -1,19 +1,21 @@
 //! Any plan survives the way through its text, and no text makes the reader panic.
 
+use std::net::IpAddr;
 use std::num::{NonZeroU32, NonZeroU64};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use plimsoll_plan::{
-    Alert, Arrivals, Expect, Flow, Generator, HealthCheck, Iterations, Limit, Limiter, Load, LogWatch, Method,
-    Override, Part, Phase, Plan, Precision, ProcessWatch, Rate, RateShape, Recording, RedisSource, Replay,
-    RequestLogging, Secret, SourceText, Step, Surroundings, Target, Template, ThinkTime, UserPattern, Users, Watch,
-    WindowKind, parse, parse_recorded,
+    AddressRange, Alert, Arrivals, Expect, Flow, Generator, HealthCheck, HttpVersion, Identity, Iterations, Limit,
+    Limiter, Load, LogWatch, Method, Override, Part, Phase, Plan, Precision, ProcessWatch, Rate, RateShape, Recording,
+    RedisSource, Replay, RequestLogging, Secret, SourceText, Step, Surroundings, Target, Template, ThinkTime, Tls,
+    UserPattern, Users, Watch, WindowKind, parse, parse_recorded,
 };
 use plimsoll_record::events::Level;
 use proptest::collection::{btree_map, btree_set, vec};
 use proptest::option;
 use proptest::prelude::*;
+use proptest::sample::select;
 use proptest::test_runner::RngSeed;
 use url::Url;
 
@@ -85,12 +87,45 @@ fn method() -> impl Strategy<Value = Method> {
 
 fn target() -> impl Strategy<Value = Target> {
     let health = (method(), "/[!-~]{0,8}").prop_map(|(method, path)| HealthCheck { method, path });
-    (1..u16::MAX, "[a-z/]{0,8}", option::of(health), headers(), duration(), duration(), positive()).prop_map(
-        |(port, path, health, headers, timeout, connect_timeout, connections)| {
-            let url = Url::parse(&format!("http://127.0.0.1:{port}/{path}")).expect("a URL");
-            Target { url, health, headers, timeout, connect_timeout, connections }
+    let place = (1..u16::MAX, "[a-z/]{0,8}");
+    let limits = (duration(), duration(), positive(), positive());
+    (place, option::of(health), headers(), limits, http(), option::of(tls()), vec(range(), 0..3)).prop_map(
+        |((port, path), health, headers, limits, http, tls, local_addresses)| {
+            let (timeout, connect_timeout, connections, streams) = limits;
+            let scheme = if tls.is_some() { "https" } else { "http" };
+            let url = Url::parse(&format!("{scheme}://127.0.0.1:{port}/{path}")).expect("a URL");
+            let tls = tls.unwrap_or_default();
+            Target { url, health, headers, timeout, connect_timeout, connections, http, streams, tls, local_addresses }
         },
     )
+}
+
+fn http() -> impl Strategy<Value = HttpVersion> {
+    select(vec![HttpVersion::Auto, HttpVersion::One, HttpVersion::Two])
+}
+
+fn tls() -> impl Strategy<Value = Tls> {
+    let file = || "[ -~]{1,9}".prop_map(PathBuf::from);
+    let identity = (file(), file()).prop_map(|(certificate, key)| Identity { certificate, key });
+    (option::of(file()), option::of(identity), option::of("[a-z.]{1,9}"), any::<bool>(), any::<bool>()).prop_map(
+        |(ca, identity, server_name, insecure, resume)| {
+            let ca = ca.filter(|_| !insecure);
+            Tls { ca, identity, server_name, insecure, resume }
+        },
+    )
+}
+
+fn range() -> impl Strategy<Value = AddressRange> {
+    let (v4, v6) = ((any::<u32>(), 0..9u32), (any::<u128>(), 0..9u128));
+    let v4 = v4.prop_map(|(first, more)| {
+        let last = first.saturating_add(more);
+        AddressRange::new(IpAddr::from(first.to_be_bytes()), IpAddr::from(last.to_be_bytes()))
+    });
+    let v6 = v6.prop_map(|(first, more)| {
+        let last = first.saturating_add(more);
+        AddressRange::new(IpAddr::from(first.to_be_bytes()), IpAddr::from(last.to_be_bytes()))
+    });
+    prop_oneof![v4, v6].prop_map(|range| range.expect("nine addresses at most, in order"))
 }
 
 fn load() -> impl Strategy<Value = Load> {

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use url::Url;
 
-use crate::model::{Generator, HealthCheck, Method, Precision, RequestLogging, Target, Users};
+use crate::model::{Generator, HealthCheck, HttpVersion, Method, Precision, RequestLogging, Target, Users};
 use crate::reader::{Field, Reader, Text};
 use crate::template::UserPattern;
 
-use super::headers;
+use super::{connections, headers};
 
 const TIMEOUT: Duration = Duration::from_secs(30);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -31,8 +31,8 @@ pub(super) const METHODS: [(&str, Method); 7] = [
 /// Reads `[target]`.
 pub(super) fn target(field: &Field<'_>) -> Target {
     let reader = field.table("[target]");
+    let url = reader.required("url", "\"http://127.0.0.1:8080\"", base_url).unwrap_or_else(stand_in_url);
     let target = Target {
-        url: reader.required("url", "\"http://127.0.0.1:8080\"", base_url).unwrap_or_else(stand_in_url),
         health: reader.optional("health", health),
         headers: reader.field("headers").as_ref().map(headers::read).unwrap_or_default(),
         timeout: reader.optional("timeout", |field| field.positive_duration("30s")).unwrap_or(TIMEOUT),
@@ -40,6 +40,11 @@ pub(super) fn target(field: &Field<'_>) -> Target {
             .optional("connect_timeout", |field| field.positive_duration("10s"))
             .unwrap_or(CONNECT_TIMEOUT),
         connections: reader.optional("connections", Field::positive).unwrap_or(CONNECTIONS),
+        http: reader.optional("http", connections::http).unwrap_or(HttpVersion::Auto),
+        streams: connections::streams(&reader).unwrap_or(connections::STREAMS),
+        tls: connections::tls(&reader, &url),
+        local_addresses: reader.field("local_addresses").as_ref().map(connections::addresses).unwrap_or_default(),
+        url,
     };
     reader.finish();
     target
@@ -52,27 +57,23 @@ pub(super) fn stand_in_url() -> Url {
 
 fn base_url(field: &Field<'_>) -> Option<Url> {
     let text = field.text("the URL of the service")?;
-    let url = http_url(&text, "http://127.0.0.1:8080")?;
+    let url = web_url(&text, "http://127.0.0.1:8080")?;
     if url.query().is_some() || url.fragment().is_some() {
         text.reject("the target's URL has a query or fragment", None, "put the query into the paths of the steps");
     }
     Some(url)
 }
 
-/// An `http` URL without user and password. Its text is never quoted: it may hold a password.
-pub(super) fn http_url(text: &Text<'_>, example: &str) -> Option<Url> {
+/// An `http` or `https` URL without user and password. Its text is never quoted: it may hold a password.
+pub(super) fn web_url(text: &Text<'_>, example: &str) -> Option<Url> {
     let url = any_url(text, example)?;
     match url.scheme() {
-        "http" if url.username().is_empty() && url.password().is_none() => return Some(url),
-        "http" => text.reject(
+        "http" | "https" if url.username().is_empty() && url.password().is_none() => return Some(url),
+        "http" | "https" => text.reject(
             "user and password in an http URL are not supported",
             None,
             "send them as a header from the environment: `headers = { Authorization = \"Basic ${CREDENTIALS}\" }`",
         ),
-        "https" => {
-            let help = "put a local proxy that speaks plain http in front of the service";
-            text.reject("https targets are not supported yet", None, help);
-        }
         scheme => text.reject(format!("unknown scheme `{scheme}`"), None, format!("write for example `{example}`")),
     }
     None

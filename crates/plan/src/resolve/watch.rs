@@ -13,7 +13,7 @@ use crate::reader::{Field, Reader};
 use crate::template::Secret;
 use crate::watch::{Alert, LogWatch, ProcessWatch, RedisSource, Watch};
 
-use super::target::{any_url, http_url, stand_in_url};
+use super::target::{any_url, stand_in_url, web_url};
 
 const EVERY: Duration = Duration::from_secs(1);
 const SHORTEST: Duration = Duration::from_millis(100);
@@ -46,7 +46,7 @@ fn redis_source(field: &Field<'_>) -> Option<RedisSource> {
             }
             return Some(without_password(url));
         }
-        "http" => return http_url(&text, "http://127.0.0.1:8080/redis-info").map(RedisSource::Endpoint),
+        "http" => return web_url(&text, "http://127.0.0.1:8080/redis-info").map(RedisSource::Endpoint),
         "https" => {
             let help = "watch Redis itself (`redis://` or `rediss://`), or put a local proxy in front";
             text.reject("https endpoints are not supported yet", None, help);

@@ -1,0 +1,170 @@
+//! One HTTP/1.1 connection: one slot's own, for one request at a time.
+//!
+//! hyper's connection and its request are polled in one task. Their wake-ups to each other would only schedule that
+//! task once more, so they are muted while it runs, and the loop here goes round instead. It keeps no books and
+//! knows no schedule.
+
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, Wake, Waker};
+
+use hyper::body::{Body, Incoming};
+use hyper::client::conn::http1;
+use hyper::header::HeaderMap;
+use hyper::{Request, Response};
+use hyper_util::rt::TokioIo;
+use plimsoll_record::ledger::Outcome;
+
+use super::dial::Stream;
+use super::outcome::outcome_of;
+use super::{Answer, Broken};
+use crate::request::RequestBody;
+
+/// Rounds of one poll before the other connections of the worker get their turn.
+const ROUNDS: usize = 16;
+
+/// An open connection.
+pub(crate) struct Connection {
+    driver: http1::Connection<TokioIo<Stream>, RequestBody>,
+    sender: http1::SendRequest<RequestBody>,
+    waker: Arc<MutedWaker>,
+    /// [`Self::waker`] in the form a context takes.
+    muted: Waker,
+    /// The emptied header map of the last answer: hyper hands the request's map back in the answer, so that with
+    /// this one in the next request no map is ever allocated again.
+    spare: HeaderMap,
+    closed: bool,
+}
+
+impl Connection {
+    /// Speaks HTTP/1.1 over `stream`. The task that calls this is the one that must use the connection.
+    pub(crate) async fn over(stream: Stream) -> hyper::Result<Self> {
+        // Heads are small, and one write of one buffer is cheaper than a vectored one.
+        let (sender, driver) = http1::Builder::new().writev(false).handshake(TokioIo::new(stream)).await?;
+        let task = std::future::poll_fn(|cx| Poll::Ready(cx.waker().clone())).await;
+        let waker = Arc::new(MutedWaker { task, running: AtomicBool::new(false), again: AtomicBool::new(false) });
+        let muted = Waker::from(Arc::clone(&waker));
+        Ok(Self { driver, sender, waker, muted, spare: HeaderMap::new(), closed: false })
+    }
+
+    /// True when no further request can be sent on it.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed || self.sender.is_closed()
+    }
+
+    /// Lets an idle connection notice that the server closed it. Ready when it did.
+    pub(crate) fn poll_idle(&mut self) -> Poll<()> {
+        let mut connection = pin!(self);
+        connection.poll_rounds(|connection, _| if connection.is_closed() { Poll::Ready(()) } else { Poll::Pending })
+    }
+
+    /// An empty header map for the next request.
+    pub(crate) fn take_headers(&mut self) -> HeaderMap {
+        std::mem::take(&mut self.spare)
+    }
+
+    /// Sends `request` and waits for the whole answer. The body is read and counted, not kept.
+    pub(crate) async fn exchange(&mut self, request: Request<RequestBody>) -> Result<Answer, Broken> {
+        // Handing the request over wakes the connection, which is polled right after.
+        self.waker.running.store(true, Ordering::Relaxed);
+        let mut response = pin!(self.sender.send_request(request));
+        let mut reading: Option<Reading> = None;
+        std::future::poll_fn(|_| {
+            self.poll_rounds(|connection, cx| {
+                if reading.is_none() {
+                    match response.as_mut().poll(cx) {
+                        Poll::Ready(Ok(answer)) => reading = Some(connection.begin_reading(answer)),
+                        Poll::Ready(Err(error)) => return Poll::Ready(Err(broken(&error))),
+                        Poll::Pending if connection.closed => {
+                            return Poll::Ready(Err(Broken::Sent(Outcome::Closed)));
+                        }
+                        Poll::Pending => return Poll::Pending,
+                    }
+                }
+                let Some(reading) = &mut reading else { return Poll::Pending };
+                reading.poll(cx, connection.closed)
+            })
+        })
+        .await
+    }
+
+    fn begin_reading(&mut self, answer: Response<Incoming>) -> Reading {
+        let (mut head, body) = answer.into_parts();
+        head.headers.clear();
+        self.spare = head.headers;
+        Reading { answer: Answer { status: head.status.as_u16(), body_bytes: 0 }, body }
+    }
+
+    /// Polls the connection, then `step`, as long as one moves the other. `step` gets a context that wakes nobody:
+    /// what it waits for comes from the connection.
+    fn poll_rounds<T>(&mut self, mut step: impl FnMut(&mut Self, &mut Context<'_>) -> Poll<T>) -> Poll<T> {
+        self.waker.running.store(true, Ordering::Relaxed);
+        let mut result = Poll::Pending;
+        for round in 0.. {
+            self.waker.again.store(false, Ordering::Relaxed);
+            if !self.closed && Pin::new(&mut self.driver).poll(&mut Context::from_waker(&self.muted)).is_ready() {
+                self.closed = true;
+            }
+            result = step(self, &mut Context::from_waker(Waker::noop()));
+            if result.is_ready() || !self.waker.again.load(Ordering::Relaxed) {
+                break;
+            }
+            if round == ROUNDS {
+                self.waker.task.wake_by_ref();
+                break;
+            }
+        }
+        self.waker.running.store(false, Ordering::Relaxed);
+        result
+    }
+}
+
+/// An answer whose head has arrived.
+struct Reading {
+    answer: Answer,
+    body: Incoming,
+}
+
+impl Reading {
+    fn poll(&mut self, cx: &mut Context<'_>, closed: bool) -> Poll<Result<Answer, Broken>> {
+        loop {
+            match Pin::new(&mut self.body).poll_frame(cx) {
+                Poll::Ready(Some(Ok(frame))) => {
+                    self.answer.body_bytes += frame.data_ref().map_or(0, |data| data.len() as u64);
+                }
+                Poll::Ready(Some(Err(error))) => return Poll::Ready(Err(Broken::Sent(outcome_of(&error)))),
+                Poll::Ready(None) => return Poll::Ready(Ok(self.answer)),
+                Poll::Pending if closed => return Poll::Ready(Err(Broken::Sent(Outcome::Closed))),
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+    }
+}
+
+/// Wakes the task unless it is running: then it takes note, and the task goes round once more.
+struct MutedWaker {
+    task: Waker,
+    running: AtomicBool,
+    again: AtomicBool,
+}
+
+impl Wake for MutedWaker {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    // Everything that wakes a connection runs on its own thread, so plain ordering is enough.
+    fn wake_by_ref(self: &Arc<Self>) {
+        if self.running.load(Ordering::Relaxed) {
+            self.again.store(true, Ordering::Relaxed);
+        } else {
+            self.task.wake_by_ref();
+        }
+    }
+}
+
+fn broken(error: &hyper::Error) -> Broken {
+    // hyper cancels a request only as long as it waits in the queue, before any of it is written.
+    if error.is_canceled() { Broken::NotSent(Outcome::Closed) } else { Broken::Sent(outcome_of(error)) }
+}
