@@ -30,7 +30,7 @@ pub use tls::{Handshakes, TlsError, TlsFailure};
 /// What a slot sends its requests on.
 pub(crate) enum Connection {
     /// A connection of its own.
-    Own(http1::Connection),
+    Own(Box<http1::Connection>),
     /// A stream at a time of one that others use as well.
     Shared(http2::Seat),
 }

@@ -99,16 +99,16 @@ impl Route {
         let resolved = target.url.socket_addrs(|| None);
         let addresses = resolved.map_err(|source| RouteError::Resolve { address: address_of(target), source })?;
         let local: Vec<IpAddr> = target.local_addresses.iter().copied().flat_map(AddressRange::addresses).collect();
-        for address in &local {
-            // Bound and given back: a run must not find out one connection at a time.
-            let bound = TcpListener::bind((*address, 0));
-            bound.map_err(|source| RouteError::LocalAddress { address: *address, source })?;
-        }
         if let (false, Some(first)) = (local.is_empty(), addresses.first()) {
             let fits = |address: &SocketAddr| local.iter().any(|local| local.is_ipv4() == address.is_ipv4());
             if !addresses.iter().any(fits) {
                 return Err(RouteError::Family { address: *first });
             }
+        }
+        for address in &local {
+            // Bound and given back: a run must not find out one connection at a time.
+            let bound = TcpListener::bind((*address, 0));
+            bound.map_err(|source| RouteError::LocalAddress { address: *address, source })?;
         }
         let tls = if target.url.scheme() == "https" { Some(Arc::new(Tls::prepare(target)?)) } else { None };
         Ok(Self { addresses, local, tls, http: target.http })
@@ -187,6 +187,22 @@ pub(crate) struct Secured {
     tls: Arc<Tls>,
 }
 
+impl Secured {
+    /// A server that ends a connection says why in an alert, which may lie unread when writing fails: that error, or
+    /// else `error`.
+    #[cold]
+    fn last_word(&mut self, cx: &mut Context<'_>, error: io::Error) -> io::Error {
+        let mut room = [0; 1];
+        match Pin::new(&mut self.stream).poll_read(cx, &mut ReadBuf::new(&mut room)) {
+            Poll::Ready(Err(alert)) => {
+                self.tls.note(&alert);
+                alert
+            }
+            Poll::Ready(Ok(())) | Poll::Pending => error,
+        }
+    }
+}
+
 impl Stream {
     /// What the two sides agreed on in the handshake (ALPN, RFC 7301); HTTP/1.1 when they said nothing.
     pub(crate) fn negotiated(&self) -> Protocol {
@@ -222,7 +238,10 @@ impl AsyncWrite for Stream {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         match self.get_mut() {
             Self::Plain(stream) => Pin::new(stream).poll_write(cx, bytes),
-            Self::Secured(secured) => Pin::new(&mut secured.stream).poll_write(cx, bytes),
+            Self::Secured(secured) => match Pin::new(&mut secured.stream).poll_write(cx, bytes) {
+                Poll::Ready(Err(error)) => Poll::Ready(Err(secured.last_word(cx, error))),
+                written => written,
+            },
         }
     }
 
@@ -230,7 +249,10 @@ impl AsyncWrite for Stream {
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Self::Plain(stream) => Pin::new(stream).poll_flush(cx),
-            Self::Secured(secured) => Pin::new(&mut secured.stream).poll_flush(cx),
+            Self::Secured(secured) => match Pin::new(&mut secured.stream).poll_flush(cx) {
+                Poll::Ready(Err(error)) => Poll::Ready(Err(secured.last_word(cx, error))),
+                flushed => flushed,
+            },
         }
     }
 

@@ -34,7 +34,8 @@ pub(crate) struct Connection {
     /// The emptied header map of the last answer: hyper hands the request's map back in the answer, so that with
     /// this one in the next request no map is ever allocated again.
     spare: HeaderMap,
-    closed: bool,
+    /// How it ended, when it has.
+    closed: Option<Outcome>,
 }
 
 impl Connection {
@@ -45,12 +46,12 @@ impl Connection {
         let task = std::future::poll_fn(|cx| Poll::Ready(cx.waker().clone())).await;
         let waker = Arc::new(MutedWaker { task, running: AtomicBool::new(false), again: AtomicBool::new(false) });
         let muted = Waker::from(Arc::clone(&waker));
-        Ok(Self { driver, sender, waker, muted, spare: HeaderMap::new(), closed: false })
+        Ok(Self { driver, sender, waker, muted, spare: HeaderMap::new(), closed: None })
     }
 
     /// True when no further request can be sent on it.
     pub(crate) fn is_closed(&self) -> bool {
-        self.closed || self.sender.is_closed()
+        self.closed.is_some() || self.sender.is_closed()
     }
 
     /// Lets an idle connection notice that the server closed it. Ready when it did.
@@ -75,11 +76,11 @@ impl Connection {
                 if reading.is_none() {
                     match response.as_mut().poll(cx) {
                         Poll::Ready(Ok(answer)) => reading = Some(connection.begin_reading(answer)),
-                        Poll::Ready(Err(error)) => return Poll::Ready(Err(broken(&error))),
-                        Poll::Pending if connection.closed => {
-                            return Poll::Ready(Err(Broken::Sent(Outcome::Closed)));
-                        }
-                        Poll::Pending => return Poll::Pending,
+                        Poll::Ready(Err(error)) => return Poll::Ready(Err(broken(&error, connection.closed))),
+                        Poll::Pending => match connection.closed {
+                            Some(outcome) => return Poll::Ready(Err(Broken::Sent(outcome))),
+                            None => return Poll::Pending,
+                        },
                     }
                 }
                 let Some(reading) = &mut reading else { return Poll::Pending };
@@ -103,8 +104,10 @@ impl Connection {
         let mut result = Poll::Pending;
         for round in 0.. {
             self.waker.again.store(false, Ordering::Relaxed);
-            if !self.closed && Pin::new(&mut self.driver).poll(&mut Context::from_waker(&self.muted)).is_ready() {
-                self.closed = true;
+            if self.closed.is_none()
+                && let Poll::Ready(end) = Pin::new(&mut self.driver).poll(&mut Context::from_waker(&self.muted))
+            {
+                self.closed = Some(end.err().map_or(Outcome::Closed, |error| outcome_of(&error)));
             }
             result = step(self, &mut Context::from_waker(Waker::noop()));
             if result.is_ready() || !self.waker.again.load(Ordering::Relaxed) {
@@ -127,7 +130,7 @@ struct Reading {
 }
 
 impl Reading {
-    fn poll(&mut self, cx: &mut Context<'_>, closed: bool) -> Poll<Result<Answer, Broken>> {
+    fn poll(&mut self, cx: &mut Context<'_>, closed: Option<Outcome>) -> Poll<Result<Answer, Broken>> {
         loop {
             match Pin::new(&mut self.body).poll_frame(cx) {
                 Poll::Ready(Some(Ok(frame))) => {
@@ -135,8 +138,10 @@ impl Reading {
                 }
                 Poll::Ready(Some(Err(error))) => return Poll::Ready(Err(Broken::Sent(outcome_of(&error)))),
                 Poll::Ready(None) => return Poll::Ready(Ok(self.answer)),
-                Poll::Pending if closed => return Poll::Ready(Err(Broken::Sent(Outcome::Closed))),
-                Poll::Pending => return Poll::Pending,
+                Poll::Pending => match closed {
+                    Some(outcome) => return Poll::Ready(Err(Broken::Sent(outcome))),
+                    None => return Poll::Pending,
+                },
             }
         }
     }
@@ -164,7 +169,10 @@ impl Wake for MutedWaker {
     }
 }
 
-fn broken(error: &hyper::Error) -> Broken {
+fn broken(error: &hyper::Error, closed: Option<Outcome>) -> Broken {
     // hyper cancels a request only as long as it waits in the queue, before any of it is written.
-    if error.is_canceled() { Broken::NotSent(Outcome::Closed) } else { Broken::Sent(outcome_of(error)) }
+    match (outcome_of(error), closed) {
+        (Outcome::Closed, Some(outcome)) | (outcome, _) if error.is_canceled() => Broken::NotSent(outcome),
+        (outcome, _) => Broken::Sent(outcome),
+    }
 }

@@ -9,15 +9,15 @@ pub(super) fn outcome_of(error: &hyper::Error) -> Outcome {
     if error.is_parse() || error.is_parse_too_large() || error.is_parse_status() {
         return Outcome::Protocol;
     }
-    if error.is_incomplete_message() || error.is_canceled() || error.is_closed() {
-        return Outcome::Closed;
-    }
     let mut cause = std::error::Error::source(error);
     while let Some(inner) = cause {
         if let Some(error) = inner.downcast_ref::<io::Error>() {
             return io_outcome(error);
         }
         cause = inner.source();
+    }
+    if error.is_incomplete_message() || error.is_canceled() || error.is_closed() {
+        return Outcome::Closed;
     }
     Outcome::Protocol
 }

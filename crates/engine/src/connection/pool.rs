@@ -127,7 +127,7 @@ pub(crate) async fn connect(heart: &Rc<Heart>) -> Result<Connection, Outcome> {
     match protocol {
         Protocol::One => {
             let own = http1::Connection::over(stream).await;
-            Ok(Connection::Own(own.map_err(|error| super::outcome::outcome_of(&error))?))
+            Ok(Connection::Own(Box::new(own.map_err(|error| super::outcome::outcome_of(&error))?)))
         }
         Protocol::Two => {
             let shared = open_shared(heart, Some(stream));
