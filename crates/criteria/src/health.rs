@@ -117,6 +117,7 @@ impl Health {
             reason: self.reason(),
             contaminated: self.contaminated.iter().map(|window| (window.from.0, window.to.0)).collect(),
             offered_share: self.offered_share,
+            calibration: String::new(),
         }
     }
 

@@ -3,13 +3,13 @@
 use plimsoll_plan::{Criterion, Plan};
 use plimsoll_record::files::{FORMAT, ReadError};
 use plimsoll_record::summary::Facts;
-use plimsoll_record::verdict::{CriterionResult, Judgement, Severity, Verdict};
+use plimsoll_record::verdict::{CriterionResult, GeneratorHealth, Judgement, Severity, Verdict};
 
 use crate::goal::Goal;
 use crate::health::Health;
 use crate::place::Place;
 use crate::run::JudgedRun;
-use crate::{concerns, families, recommendations, rounding, stopped, words};
+use crate::{calibration, concerns, families, recommendations, rounding, stopped, words};
 
 /// Why a run could not be judged at all.
 #[derive(Debug, thiserror::Error)]
@@ -41,7 +41,7 @@ pub fn judge(facts: &Facts, plan: &Plan, criteria: &[Criterion]) -> Result<Verdi
         plan: plan.name.clone(),
         judgement,
         sentence: sentence(judgement, &health, &results),
-        generator: health.into_record(),
+        generator: GeneratorHealth { calibration: calibration::sentence(&run), ..health.into_record() },
         concerns: concerns::list(&run, criteria),
         recommendations: recommendations::list(&run, &results),
         criteria: results,

@@ -14,6 +14,7 @@ mod run;
 mod families;
 mod goal;
 
+mod calibration;
 mod health;
 mod stopped;
 

@@ -13,8 +13,9 @@ pub(crate) struct Arguments {
     pub(crate) command: Command,
 }
 
-const EXIT_CODES: &str = "Exit codes: 0 done; 1 nothing succeeded (quick) or the generator broke down; \
-    2 usage or plan; 3 no arrivals were scheduled; 4 the target or the run directory is out of reach; 130 interrupted.";
+const EXIT_CODES: &str = "Exit codes: 0 done; 1 nothing succeeded (quick), a number is wrong (calibrate) or the \
+    generator broke down; 2 usage or plan; 3 no arrivals were scheduled, or the machine was too busy to calibrate; \
+    4 the target or the run directory is out of reach; 130 interrupted.";
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -24,6 +25,11 @@ pub(crate) enum Command {
     Quick(QuickArguments),
     /// Raise the rate until a criterion of the plan breaks, then narrow the gap.
     Search(SearchArguments),
+    /// Find out how far loadgen's numbers can be trusted on this machine, in about two minutes.
+    Calibrate(CalibrateArguments),
+    /// The server that `calibrate` measures against.
+    #[command(hide = true)]
+    CalibrationServer(ServerArguments),
 }
 
 #[derive(Args, Debug)]
@@ -142,6 +148,116 @@ pub(crate) struct QuickArguments {
     pub(crate) run_dir: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) output: OutputArguments,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct CalibrateArguments {
+    /// Half a minute instead of two: shorter freezes, fewer rates.
+    #[arg(long, conflicts_with = "full")]
+    pub(crate) quick: bool,
+    /// Ten minutes: freezes of 1 s every 10 s for 100 s.
+    #[arg(long)]
+    pub(crate) full: bool,
+    /// Only this trial. May be repeated. A part is stored only where --store says.
+    #[arg(long, value_enum, value_name = "NAME")]
+    pub(crate) only: Vec<Subject>,
+    /// The form of the table on standard output.
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub(crate) format: Format,
+    /// Where to keep the result. Default: $XDG_DATA_HOME/plimsoll/calibration.json, else below ~/.local/share.
+    #[arg(long, value_name = "PATH", conflicts_with = "no_store")]
+    pub(crate) store: Option<PathBuf>,
+    /// Keep nothing.
+    #[arg(long)]
+    pub(crate) no_store: bool,
+}
+
+/// What can be tried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Subject {
+    /// All four of the following.
+    Freeze,
+    /// Answers held again and again, 10 connections.
+    #[value(name = "freeze-10")]
+    Freeze10,
+    /// The same with 50.
+    #[value(name = "freeze-50")]
+    Freeze50,
+    /// The same with 200.
+    #[value(name = "freeze-200")]
+    Freeze200,
+    /// The same with 1,000.
+    #[value(name = "freeze-1000")]
+    Freeze1000,
+    /// A run that ends in a freeze.
+    End,
+    /// loadgen itself stopped.
+    Stop,
+    /// More load than the server can take.
+    Overload,
+    /// Random arrivals at a queue.
+    Queue,
+    /// The highest rate sent on time.
+    Rate,
+}
+
+impl Subject {
+    /// Every single one, in the order they are tried.
+    pub(crate) const EACH: [Self; 9] = [
+        Self::Freeze10,
+        Self::Freeze50,
+        Self::Freeze200,
+        Self::Freeze1000,
+        Self::End,
+        Self::Stop,
+        Self::Overload,
+        Self::Queue,
+        Self::Rate,
+    ];
+
+    /// Of a freeze.
+    pub(crate) fn connections(self) -> Option<u32> {
+        match self {
+            Self::Freeze10 => Some(10),
+            Self::Freeze50 => Some(50),
+            Self::Freeze200 => Some(200),
+            Self::Freeze1000 => Some(1_000),
+            _ => None,
+        }
+    }
+
+    /// What progress says of it.
+    pub(crate) fn words(self) -> &'static str {
+        match self {
+            Self::Freeze => "a server that freezes",
+            Self::Freeze10 => "a server that freezes, 10 connections",
+            Self::Freeze50 => "a server that freezes, 50 connections",
+            Self::Freeze200 => "a server that freezes, 200 connections",
+            Self::Freeze1000 => "a server that freezes, 1,000 connections",
+            Self::End => "a run that ends in a freeze",
+            Self::Stop => "loadgen itself stopped",
+            Self::Overload => "more load than the server can take",
+            Self::Queue => "random arrivals at a queue",
+            Self::Rate => "the highest rate sent on time",
+        }
+    }
+}
+
+/// Times in nanoseconds.
+#[derive(Args, Debug)]
+pub(crate) struct ServerArguments {
+    /// From the first request to the first freeze, the length of each, and from one to the next.
+    #[arg(long, value_name = "FIRST,HOLD,EVERY", value_parser = freeze)]
+    pub(crate) freeze: Option<[i64; 3]>,
+    /// What each request takes, one after another.
+    #[arg(long, value_name = "NS")]
+    pub(crate) one_at_a_time: Option<i64>,
+}
+
+fn freeze(text: &str) -> Result<[i64; 3], String> {
+    let times: Result<Vec<i64>, _> = text.split(',').map(str::parse).collect();
+    let times = times.ok().and_then(|times| <[i64; 3]>::try_from(times).ok()).filter(|[_, _, every]| *every > 0);
+    times.ok_or_else(|| "three numbers of nanoseconds".to_owned())
 }
 
 #[derive(Args, Debug)]

@@ -1,6 +1,7 @@
 //! loadgen: makes the traffic of a plan, or of one line, and records it. It measures; `verdict` judges.
 
 mod args;
+mod calibrate;
 mod exit;
 mod limits;
 mod plans;
@@ -24,6 +25,8 @@ fn main() -> ExitCode {
         Command::Search(search) => {
             plans::from_file(&search.plan, &search.overrides).and_then(|plan| search::run(&plan, &search))
         }
+        Command::Calibrate(arguments) => session::calibrate(&arguments),
+        Command::CalibrationServer(arguments) => calibrate::serve(&arguments),
     };
     outcome.unwrap_or_else(|failure: Failure| failure.report())
 }

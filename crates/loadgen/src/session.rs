@@ -12,9 +12,9 @@ use plimsoll_record::files::{EndReason, WriteError};
 use plimsoll_record::summary::Facts;
 use plimsoll_record::{RunDir, RunError};
 
-use crate::args::{OutputArguments, QuickArguments, RunArguments};
+use crate::args::{CalibrateArguments, OutputArguments, QuickArguments, RunArguments};
 use crate::exit::{ENVIRONMENT, FAILED, Failure, INCONCLUSIVE, INTERRUPTED, USAGE};
-use crate::{limits, progress, summary};
+use crate::{calibrate, limits, progress, summary};
 
 /// How long an unreachable target gets before the run is given up.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -53,6 +53,11 @@ pub(crate) fn quick(plan: &Plan, arguments: &QuickArguments) -> Result<ExitCode,
         }
     };
     Ok(exit_code(outcome, true))
+}
+
+/// `loadgen calibrate`.
+pub(crate) fn calibrate(arguments: &CalibrateArguments) -> Result<ExitCode, Failure> {
+    calibrate::run(arguments, &producer(), &listen_for_signals()?)
 }
 
 /// A handle that the signals of a user stop.
@@ -114,6 +119,9 @@ pub(crate) fn record(
 ) -> Result<RunOutcome, Failure> {
     let directory = RunDir::create_or_join(path, &plan.name, &producer()).map_err(|error| run_failure(&error))?;
     directory.store_plan(&plan.to_toml()).map_err(|error| run_failure(&error))?;
+    if let Some(warning) = calibrate::copy_into(&directory, &producer()) {
+        anstream::eprintln!("{warning}");
+    }
     let connections = plan.target.as_ref().map_or(0, |target| target.connections.get());
     if let Some(warning) = limits::raise_open_files(connections) {
         anstream::eprintln!("{warning}");

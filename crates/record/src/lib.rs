@@ -10,6 +10,8 @@ pub mod units;
 pub mod files;
 pub mod run;
 
+pub mod calibration;
+
 pub mod latency;
 pub mod ledger;
 pub mod requests;

@@ -77,6 +77,9 @@ pub struct GeneratorHealth {
     pub contaminated: Vec<(i64, i64)>,
     /// Arrivals sent / arrivals planned in the judged window; absent when the plan does not fix the number.
     pub offered_share: Option<f64>,
+    /// What the calibration of this machine says of the generator, in one sentence; empty when there was no traffic.
+    #[serde(default)]
+    pub calibration: String,
 }
 
 /// The judgement of one criterion.

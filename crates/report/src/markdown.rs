@@ -32,6 +32,9 @@ pub fn markdown(facts: &Facts, verdict: &Verdict) -> String {
     list(&mut out, "Concerns", &verdict.concerns);
     list(&mut out, "Recommendations", &verdict.recommendations);
     out.push_str(&format!("Run {}\n", code(&verdict.run)));
+    if !verdict.generator.calibration.is_empty() {
+        out.push_str(&format!("\nloadgen: {}\n", escape(&verdict.generator.calibration)));
+    }
     out
 }
 

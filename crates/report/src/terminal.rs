@@ -41,6 +41,10 @@ pub fn terminal(verdict: &Verdict, style: TerminalStyle) -> String {
     }
     out.list("concerns", &verdict.concerns);
     out.list("recommendations", &verdict.recommendations);
+    if !verdict.generator.calibration.is_empty() {
+        out.line("");
+        out.paragraph(&verdict.generator.calibration, 0, "loadgen: ");
+    }
     out.text
 }
 

@@ -19,6 +19,9 @@ pub(super) fn section(view: &View<'_>) -> Markup {
             strong { (text::optional(Unit::Share, health.offered_share, "the plan does not fix the number")) } ". "
             (text::counted(health.contaminated.len() as u64, "contaminated span", "contaminated spans")) "."
         }
+        @if !health.calibration.is_empty() {
+            p.note #calibration { "loadgen: " (text::plain(&health.calibration)) "." }
+        }
         @if view.facts.traffic.is_none() {
             p.missing { "No generator took part in this run." }
         } @else {
