@@ -33,7 +33,7 @@ impl Effort {
 
     /// Runs that only find out how fast this machine is.
     pub(super) fn lead_in(self) -> Duration {
-        self.choose(300, 1_000, 2_000)
+        self.choose(500, 1_000, 2_000)
     }
 
     /// How long a freeze lasts, and from one to the next.

@@ -23,7 +23,7 @@ const RATE: f64 = 1_000.0;
 /// How fast a backlog is worked off varies from one time to the next; theory leaves so much open.
 const DRAIN_AT_WORST: f64 = 0.8;
 /// The parts into which the measurement of that is cut.
-const DRAIN_INTERVALS: u32 = 6;
+const DRAIN_INTERVALS: u32 = 5;
 /// Times closer than this are the same in a comparison of distributions.
 const SLACK_S: f64 = 0.001;
 /// The service time of trials with a queue.
