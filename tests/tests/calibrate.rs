@@ -1,6 +1,5 @@
 //! `loadgen calibrate` from outside: real processes, a real freeze, a complete table. What it measures is this
 //! machine's business; that nothing is lost on the way is not.
-#![expect(clippy::unwrap_used, reason = "a failed step of a test is a failed test")]
 
 use std::path::Path;
 
