@@ -18,7 +18,6 @@ mod waiting;
 mod show;
 mod store;
 
-use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -32,7 +31,7 @@ use plimsoll_record::verdict::Judgement;
 
 use crate::args::{CalibrateArguments, Format, ServerArguments, Subject};
 use crate::exit::{ENVIRONMENT, FAILED, Failure, INCONCLUSIVE, USAGE};
-use crate::limits;
+use crate::{limits, summary};
 use effort::Effort;
 use server::Behaviour;
 use trials::Bench;
@@ -57,7 +56,7 @@ pub(crate) fn run(arguments: &CalibrateArguments, by: &str, stop: &StopHandle) -
         trials,
         rate,
     };
-    print(&match arguments.format {
+    summary::write(&match arguments.format {
         Format::Text => show::text(&calibration),
         Format::Json => calibration.to_json(),
     })?;
@@ -154,14 +153,4 @@ fn judgement(trials: &[Trial], rate: Option<&TrustedRate>) -> Judgement {
 
 fn tell(what: &str) {
     anstream::eprintln!("calibrating: {what}");
-}
-
-fn print(text: &str) -> Result<(), Failure> {
-    let mut out = anstream::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
-            Err(Failure::new(ENVIRONMENT, format!("error: cannot write to standard output\n  because: {error}")))
-        }
-        _ => Ok(()),
-    }
 }

@@ -29,7 +29,7 @@ pub(crate) fn print(facts: &Facts, format: Format) -> Result<(), Failure> {
 /// Writes to standard output.
 ///
 /// # Errors
-/// As of [`print`].
+/// As of [`print()`].
 pub(crate) fn write(text: &str) -> Result<(), Failure> {
     let mut out = anstream::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
