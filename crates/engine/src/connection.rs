@@ -8,6 +8,7 @@ mod http1;
 mod http2;
 mod outcome;
 mod pool;
+mod socket;
 mod tls;
 
 use std::task::Poll;

@@ -191,7 +191,11 @@ async fn send(heart: &Heart, slot: &Slot, kept: &mut Kept, job: &Job, operation:
     let request = connection.request(operation, job.arrival.user, &mut kept.scratch);
     let sent = heart.now();
     heart.sent(job, sent);
-    let answer = slot.within(sent + heart.timeout, connection.exchange(request)).await;
+    let answer = {
+        // Pinned here, so that the request is not copied once more on its way.
+        let exchange = pin!(connection.exchange(request));
+        slot.within(sent + heart.timeout, exchange).await
+    };
     let done = heart.now();
     if !connection.survives(answer.as_ref(), sent, done) {
         kept.connection = None;

@@ -13,11 +13,11 @@ use hyper::body::{Body, Incoming};
 use hyper::client::conn::http1;
 use hyper::header::HeaderMap;
 use hyper::{Request, Response};
-use hyper_util::rt::TokioIo;
 use plimsoll_record::ledger::Outcome;
 
 use super::dial::Stream;
 use super::outcome::outcome_of;
+use super::socket::Socket;
 use super::{Answer, Broken};
 use crate::request::RequestBody;
 
@@ -26,7 +26,7 @@ const ROUNDS: usize = 16;
 
 /// An open connection.
 pub(crate) struct Connection {
-    driver: http1::Connection<TokioIo<Stream>, RequestBody>,
+    driver: http1::Connection<Socket, RequestBody>,
     sender: http1::SendRequest<RequestBody>,
     waker: Arc<MutedWaker>,
     /// [`Self::waker`] in the form a context takes.
@@ -41,11 +41,12 @@ pub(crate) struct Connection {
 impl Connection {
     /// Speaks HTTP/1.1 over `stream`. The task that calls this is the one that must use the connection.
     pub(crate) async fn over(stream: Stream) -> hyper::Result<Self> {
-        // Heads are small, and one write of one buffer is cheaper than a vectored one.
-        let (sender, driver) = http1::Builder::new().writev(false).handshake(TokioIo::new(stream)).await?;
         let task = std::future::poll_fn(|cx| Poll::Ready(cx.waker().clone())).await;
         let waker = Arc::new(MutedWaker { task, running: AtomicBool::new(false), again: AtomicBool::new(false) });
         let muted = Waker::from(Arc::clone(&waker));
+        let socket = Socket::new(stream, muted.clone());
+        // Heads are small, and one write of one buffer is cheaper than a vectored one.
+        let (sender, driver) = http1::Builder::new().writev(false).handshake(socket).await?;
         Ok(Self { driver, sender, waker, muted, spare: HeaderMap::new(), closed: None })
     }
 
@@ -132,6 +133,10 @@ struct Reading {
 impl Reading {
     fn poll(&mut self, cx: &mut Context<'_>, closed: Option<Outcome>) -> Poll<Result<Answer, Broken>> {
         loop {
+            // With a length in the head the last byte is the end; it need not be asked for.
+            if self.body.is_end_stream() {
+                return Poll::Ready(Ok(self.answer));
+            }
             match Pin::new(&mut self.body).poll_frame(cx) {
                 Poll::Ready(Some(Ok(frame))) => {
                     self.answer.body_bytes += frame.data_ref().map_or(0, |data| data.len() as u64);
