@@ -15,11 +15,12 @@ use plimsoll_record::files::{EndReason, WriteError};
 use plimsoll_record::ledger::Outcome;
 use plimsoll_record::requests::{RequestRow, RequestWriter};
 use plimsoll_record::summary::Totals;
-use plimsoll_record::traffic::{GeneratorInterval, Interval, TrafficFact, TrafficWriter};
+use plimsoll_record::traffic::{GeneratorInterval, Interval, TrafficFact, TrafficWriter, WorkerInterval};
 use plimsoll_record::units::show_duration;
 use tokio::sync::mpsc;
 
 use crate::event::{Event, Progress};
+use crate::own::Inventory;
 use crate::recorder::{Cell, Message, OwnCosts, Report};
 use crate::workload::{NEVER, Workload};
 
@@ -50,6 +51,7 @@ pub(crate) struct Collector {
     /// The same as a time; the end of the last row, which need not lie on the grid.
     written_to: i64,
     process_cpu_ns: i64,
+    inventory: Inventory,
     pending: Vec<u64>,
     ended_phases: BTreeMap<u32, i64>,
     totals: Collected,
@@ -77,6 +79,8 @@ pub(crate) struct CollectorSetup {
     /// A worker that was held up longer than this gets a note.
     pub(crate) max_send_lag: i64,
     pub(crate) process_cpu_ns: i64,
+    /// Addresses of this machine that connections leave from.
+    pub(crate) local_addresses: u64,
 }
 
 impl Collector {
@@ -99,6 +103,7 @@ impl Collector {
             line: 0,
             written_to: 0,
             process_cpu_ns: setup.process_cpu_ns,
+            inventory: Inventory::open(setup.local_addresses),
             pending,
             ended_phases: BTreeMap::new(),
             totals: Collected { scheduled: 0, answered: 0, failures: 0, broken: Vec::new(), ended: setup.start },
@@ -232,13 +237,12 @@ impl Collector {
             reports.iter().map(|report| report.to).max().unwrap_or(from).max(from)
         };
         let (at_ns, len_ns) = (self.on_run_clock(from), (to - from).max(0).cast_unsigned());
-        let busiest =
-            reports.iter().map(|report| report.own.cpu_ns as f64 / (len_ns as f64).max(1.0)).fold(0.0, f64::max);
+        let workers = worker_rows(&reports, self.workers.len());
         let (cells, own) = merge(reports);
         (self.line, self.written_to) = (line, to);
         self.totals.ended = self.on_run_clock(to);
         let progress = self.write_cells(cells, at_ns, len_ns)?;
-        let generator = self.generator_row(&own, busiest.min(1.0), at_ns, len_ns);
+        let generator = self.generator_row(&own, workers, at_ns, len_ns);
         self.show(progress, &generator);
         self.out.write(&TrafficFact::Generator(generator))?;
         if own.held_up_ns > self.max_send_lag.cast_unsigned() {
@@ -289,9 +293,17 @@ impl Collector {
         Ok(totals)
     }
 
-    fn generator_row(&mut self, own: &OwnCosts, busiest: f64, at_ns: Offset, len_ns: u64) -> GeneratorInterval {
+    fn generator_row(
+        &mut self,
+        own: &OwnCosts,
+        workers: Vec<WorkerInterval>,
+        at_ns: Offset,
+        len_ns: u64,
+    ) -> GeneratorInterval {
         let cpu_ns = (own.process_cpu_ns - self.process_cpu_ns).max(0);
         self.process_cpu_ns += cpu_ns;
+        let busiest_s = workers.iter().map(|worker| worker.cpu_s).fold(0.0, f64::max);
+        let holdings = self.inventory.take(own.connections);
         GeneratorInterval {
             at_ns,
             len_ns,
@@ -300,10 +312,16 @@ impl Collector {
             send_lag_max_ns: own.lag.max().unwrap_or(0),
             send_lag_p99_ns: own.lag.quantile(0.99).unwrap_or(0),
             cpu_s: cpu_ns as f64 / 1e9,
-            busiest_worker: busiest,
+            busiest_worker: (busiest_s * 1e9 / (len_ns as f64).max(1.0)).min(1.0),
             waited_for_connection: own.waited,
             connections: own.connections,
             log_rows_dropped: own.rows_dropped,
+            loop_delay_max_ns: own.loop_delay.max(),
+            loop_delay_p99_ns: own.loop_delay.quantile(0.99),
+            workers,
+            open_files: holdings.open_files,
+            open_files_limit: holdings.open_files_limit,
+            free_ports: holdings.free_ports,
         }
     }
 
@@ -346,6 +364,20 @@ impl Collector {
     }
 }
 
+/// What each of `count` workers used and lacked, over all its reports. A worker that broke down used nothing more.
+fn worker_rows(reports: &[Report], count: usize) -> Vec<WorkerInterval> {
+    let of_worker = |worker: usize| {
+        let own: Vec<&OwnCosts> =
+            reports.iter().filter(|report| report.worker == worker).map(|report| &report.own).collect();
+        let waited_ns = own.iter().map(|own| own.core_wait_ns).sum::<Option<u64>>().filter(|_| !own.is_empty());
+        WorkerInterval {
+            cpu_s: own.iter().map(|own| own.cpu_ns).sum::<i64>() as f64 / 1e9,
+            waited_s: waited_ns.map(|nanos| nanos as f64 / 1e9),
+        }
+    };
+    (0..count).map(of_worker).collect()
+}
+
 /// One row's worth of counts from the reports of all workers.
 fn merge(reports: Vec<Report>) -> (BTreeMap<usize, Cell>, OwnCosts) {
     let mut cells: BTreeMap<usize, Cell> = BTreeMap::new();
@@ -367,6 +399,7 @@ impl OwnCosts {
         self.sent += other.sent;
         self.sent_late += other.sent_late;
         self.lag.merge(&other.lag);
+        self.loop_delay.merge(&other.loop_delay);
         self.waited += other.waited;
         self.connections += other.connections;
         self.rows_dropped += other.rows_dropped;
@@ -403,8 +436,15 @@ mod tests {
         };
         let out = TrafficWriter::create(directory.path(), "test 1.0", Offset(0), header).unwrap();
         let (events, _shown) = std::sync::mpsc::sync_channel(1);
-        let setup =
-            CollectorSetup { work, workers: 2, start: Offset(0), every: EVERY, max_send_lag: 1, process_cpu_ns: 0 };
+        let setup = CollectorSetup {
+            work,
+            workers: 2,
+            start: Offset(0),
+            every: EVERY,
+            max_send_lag: 1,
+            process_cpu_ns: 0,
+            local_addresses: 1,
+        };
         let mut collector = Collector::new(setup, out, None, events);
         let (sender, inbox) = mpsc::channel(100);
         messages.into_iter().for_each(|message| sender.try_send(message).unwrap());

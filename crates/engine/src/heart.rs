@@ -247,7 +247,11 @@ impl Heart {
     /// Takes note when the driver looks later than it meant to.
     pub(crate) fn note_hold_up(&self, now: i64) {
         let meant = self.looks_at.get();
-        if meant == NOW || now - meant < HELD_UP {
+        if meant == NOW {
+            return;
+        }
+        self.recorder.borrow_mut().woke(now - meant);
+        if now - meant < HELD_UP {
             return;
         }
         self.recorder.borrow_mut().held_up(now - meant);

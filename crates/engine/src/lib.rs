@@ -55,6 +55,7 @@ mod timer;
 mod worker;
 
 mod collector;
+mod own;
 mod recorder;
 
 #[doc(hidden)]
@@ -70,6 +71,7 @@ mod simulated;
 pub use connection::{Handshakes, RouteError, TlsError, TlsFailure};
 pub use event::Event;
 pub use health::{HealthError, health_check};
+pub use own::local_ports;
 pub use quick::quick_plan;
 pub use request::CompileError;
 pub use run::{PrepareError, Run, RunError, RunOutcome};

@@ -13,6 +13,7 @@ use plimsoll_record::traffic::Exemplar;
 use tokio::sync::mpsc;
 
 use crate::feed::{Arrival, Feed};
+use crate::own::ThreadWaits;
 use crate::workload::Workload;
 
 /// Request rows a worker collects before it hands them over: 3 MB.
@@ -56,6 +57,10 @@ pub(crate) struct OwnCosts {
     pub(crate) rows_dropped: u64,
     /// This worker's CPU time in the interval, in nanoseconds.
     pub(crate) cpu_ns: i64,
+    /// How long it waited in the interval for a core that others had, where the system tells.
+    pub(crate) core_wait_ns: Option<u64>,
+    /// By how much later than it meant to the driver woke.
+    pub(crate) loop_delay: Histogram,
     /// The CPU time of the whole process so far, in nanoseconds.
     pub(crate) process_cpu_ns: i64,
     /// The most requests that were under way when the worker was held up for long.
@@ -169,12 +174,16 @@ pub(crate) struct Recorder {
     /// The next grid line, as a time.
     boundary: i64,
     thread_cpu_ns: i64,
+    waits: ThreadWaits,
+    waited_ns: Option<u64>,
     collector_gone: bool,
 }
 
 impl Recorder {
+    /// To be made on the worker's own thread, whose costs it records.
     pub(crate) fn new(setup: RecorderSetup) -> Self {
         let cells = setup.work.cells();
+        let waits = ThreadWaits::of_this_thread();
         Self {
             cells: (0..cells).map(|_| None).collect(),
             pending: vec![0; cells],
@@ -183,6 +192,8 @@ impl Recorder {
             rows: Vec::new(),
             boundary: setup.every,
             thread_cpu_ns: thread_cpu_ns(),
+            waited_ns: waits.so_far_ns(),
+            waits,
             collector_gone: false,
             setup,
         }
@@ -229,6 +240,13 @@ impl Recorder {
     /// The last request was not written after all. Its send may have been counted in an interval that is over.
     pub(crate) fn take_back(&mut self) {
         self.own.sent = self.own.sent.saturating_sub(1);
+    }
+
+    /// The driver looks `late` nanoseconds later than it meant to; before that time, when something came up.
+    pub(crate) fn woke(&mut self, late: i64) {
+        if late >= 0 {
+            self.own.loop_delay.record(late.cast_unsigned());
+        }
     }
 
     /// The worker could not look at anything for `span` nanoseconds: what was under way may have been seen that much
@@ -343,6 +361,9 @@ impl Recorder {
         let thread_cpu = thread_cpu_ns();
         let mut own = std::mem::take(&mut self.own);
         own.cpu_ns = thread_cpu - std::mem::replace(&mut self.thread_cpu_ns, thread_cpu);
+        let waited = self.waits.so_far_ns();
+        let before = std::mem::replace(&mut self.waited_ns, waited);
+        own.core_wait_ns = waited.zip(before).map(|(now, before)| now.saturating_sub(before));
         own.process_cpu_ns = process_cpu_ns();
         own.connections = connections as u64;
         // A request that was sent late may be held up as well; it is late once.

@@ -148,6 +148,7 @@ impl Run {
             every: nanos(self.generator.interval).max(1),
             max_send_lag: nanos(self.generator.max_send_lag),
             process_cpu_ns: process_cpu_ns(),
+            local_addresses: self.route.local_addresses(),
         };
         let mut collector = Collector::new(setup, out, log, events);
         if self.route.tls().is_some() && self.target.tls.insecure {

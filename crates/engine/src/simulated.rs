@@ -57,6 +57,7 @@ fn play(plan: &Plan, segment: Share, workers: u32) -> Facts {
         every: EVERY,
         max_send_lag: EVERY,
         process_cpu_ns: 0,
+        local_addresses: 1,
     };
     let mut collector = Collector::new(setup, out, None, events);
     let (sender, inbox) = mpsc::channel(10_000);

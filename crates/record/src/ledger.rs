@@ -30,8 +30,14 @@ pub enum Outcome {
     Protocol,
     /// The TLS handshake failed.
     Tls,
-    /// The generator ran out of something of its own: ports or file descriptors.
+    /// The generator ran out of something of its own, in records that do not tell what; see the next three.
     LocalResource,
+    /// The generator had no file descriptor left for a connection.
+    OutOfDescriptors,
+    /// The generator's machine had no local port left for a connection to the target.
+    OutOfPorts,
+    /// The generator's machine had no memory or socket buffers left for a connection.
+    OutOfMemory,
     /// Any other I/O error.
     Io,
     /// No connection within the plan's timeout.
@@ -65,7 +71,7 @@ pub enum Class {
 
 impl Outcome {
     /// The number of outcomes, for arrays indexed by `outcome as usize`.
-    pub const COUNT: usize = 15;
+    pub const COUNT: usize = 18;
 
     /// Every outcome, in the order of its discriminant.
     pub const ALL: [Self; Self::COUNT] = [
@@ -79,6 +85,9 @@ impl Outcome {
         Self::Protocol,
         Self::Tls,
         Self::LocalResource,
+        Self::OutOfDescriptors,
+        Self::OutOfPorts,
+        Self::OutOfMemory,
         Self::Io,
         Self::ConnectTimedOut,
         Self::TimedOut,
@@ -100,6 +109,9 @@ impl Outcome {
             Self::Protocol => "protocol",
             Self::Tls => "tls",
             Self::LocalResource => "local_resource",
+            Self::OutOfDescriptors => "out_of_descriptors",
+            Self::OutOfPorts => "out_of_ports",
+            Self::OutOfMemory => "out_of_memory",
             Self::Io => "io",
             Self::ConnectTimedOut => "connect_timed_out",
             Self::TimedOut => "timed_out",
@@ -122,6 +134,9 @@ impl Outcome {
             | Self::Protocol
             | Self::Tls
             | Self::LocalResource
+            | Self::OutOfDescriptors
+            | Self::OutOfPorts
+            | Self::OutOfMemory
             | Self::Io => Class::Error,
             Self::ConnectTimedOut | Self::TimedOut => Class::TimedOut,
             Self::Dropped => Class::Dropped,
@@ -139,6 +154,12 @@ impl Outcome {
     #[must_use]
     pub fn is_failure(self) -> bool {
         !matches!(self.class(), Class::Ok | Class::Limited)
+    }
+
+    /// True when the generator, not the service, lacked something: the request never left.
+    #[must_use]
+    pub fn is_own_shortage(self) -> bool {
+        matches!(self, Self::LocalResource | Self::OutOfDescriptors | Self::OutOfPorts | Self::OutOfMemory)
     }
 
     /// True when the latency is known only to be at least as long as was waited.
@@ -286,6 +307,13 @@ mod tests {
         let text = serde_json::to_string(&ledger).unwrap();
         assert_eq!(text, r#"{"scheduled":5,"finished":{"ok":3,"timed_out":1}}"#);
         assert_eq!(serde_json::from_str::<Ledger>(&text).unwrap(), ledger);
+    }
+
+    #[test]
+    fn a_record_that_does_not_tell_the_resource_still_reads() {
+        let text = r#"{"scheduled":3,"finished":{"ok":1,"local_resource":2}}"#;
+        let ledger: Ledger = serde_json::from_str(text).unwrap();
+        assert_eq!(ledger.outcomes().filter(|(outcome, _)| outcome.is_own_shortage()).map(|(_, n)| n).sum::<u64>(), 2);
     }
 
     #[test]

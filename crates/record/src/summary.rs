@@ -4,6 +4,7 @@
 //! averaged: histograms merge, then the quantile is read.
 
 mod columns;
+mod generator;
 mod scope;
 mod series;
 mod totals;
@@ -21,6 +22,7 @@ use crate::run::{RunDir, RunError};
 use crate::series::{Host, Process, Redis};
 use crate::traffic::{self, GeneratorInterval, Interval, Traffic, TrafficFact};
 
+pub use generator::GeneratorPeaks;
 pub use scope::{Scope, Window};
 pub use series::{Series, SeriesStats};
 pub use totals::{Percentile, Point, Totals};

@@ -169,6 +169,39 @@ pub struct GeneratorInterval {
     pub connections: u64,
     /// Request-log rows dropped because their buffer was full.
     pub log_rows_dropped: u64,
+    /// The most by which a worker's event loop woke later than it meant to; `None` when it never slept, and in records
+    /// that lack it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub loop_delay_max_ns: Option<u64>,
+    /// 99th percentile of the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub loop_delay_p99_ns: Option<u64>,
+    /// What each worker thread used and lacked of its core, in the order of the workers.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub workers: Vec<WorkerInterval>,
+    /// File descriptors the generator's process held at the end of the interval.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub open_files: Option<u64>,
+    /// How many it may hold.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub open_files_limit: Option<u64>,
+    /// Local ports left towards the target at the end of the interval: the system's range for outgoing connections,
+    /// once per local address, without reserved ports, less the generator's own open connections, less the TCP
+    /// connections in TIME_WAIT on this machine (of which some may go elsewhere, so more may be left). `None` where
+    /// the range is unknown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub free_ports: Option<u64>,
+}
+
+/// What one worker thread used and lacked of its core in one interval.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct WorkerInterval {
+    /// CPU seconds (user and system) of the thread.
+    pub cpu_s: f64,
+    /// Seconds in which the thread could have run and had no core, because others had it; `None` where the system
+    /// does not tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waited_s: Option<f64>,
 }
 
 /// Writes `traffic.jsonl` and asserts that the books balance.

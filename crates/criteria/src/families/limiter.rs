@@ -265,6 +265,9 @@ fn answer(outcome: Outcome) -> Answer {
         | Outcome::Unreachable
         | Outcome::Tls
         | Outcome::LocalResource
+        | Outcome::OutOfDescriptors
+        | Outcome::OutOfPorts
+        | Outcome::OutOfMemory
         | Outcome::ConnectTimedOut
         | Outcome::Dropped => Answer::NeverArrived,
     }

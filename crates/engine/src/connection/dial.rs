@@ -123,6 +123,12 @@ impl Route {
         }
     }
 
+    /// The number of local addresses that connections leave from.
+    pub(crate) fn local_addresses(&self) -> u64 {
+        let fits = |local: &&IpAddr| self.addresses.first().is_none_or(|first| first.is_ipv4() == local.is_ipv4());
+        self.local.iter().filter(fits).count().max(1) as u64
+    }
+
     /// How TLS is spoken, if it is.
     pub(crate) fn tls(&self) -> Option<&Tls> {
         self.tls.as_deref()

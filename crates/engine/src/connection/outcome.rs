@@ -37,8 +37,8 @@ pub(super) fn io_outcome(error: &io::Error) -> Outcome {
 
 /// What a failed attempt to connect means.
 pub(super) fn connect_outcome(error: &io::Error) -> Outcome {
-    if ran_out(error) {
-        return Outcome::LocalResource;
+    if let Some(shortage) = own_shortage(error) {
+        return shortage;
     }
     match error.kind() {
         io::ErrorKind::ConnectionRefused => Outcome::Refused,
@@ -54,12 +54,15 @@ pub(super) fn is_tls(error: &io::Error) -> bool {
     error.get_ref().is_some_and(|inner| inner.is::<rustls::Error>())
 }
 
-/// True when this machine has no more descriptors, ports or buffers to give.
-fn ran_out(error: &io::Error) -> bool {
+/// What this machine has no more of to give, if that is why.
+fn own_shortage(error: &io::Error) -> Option<Outcome> {
     use rustix::io::Errno;
-    let code = error.raw_os_error().map(Errno::from_raw_os_error);
-    let own = [Errno::MFILE, Errno::NFILE, Errno::ADDRNOTAVAIL, Errno::NOBUFS, Errno::NOMEM, Errno::AGAIN];
-    code.is_some_and(|code| own.contains(&code))
+    match Errno::from_raw_os_error(error.raw_os_error()?) {
+        Errno::MFILE | Errno::NFILE => Some(Outcome::OutOfDescriptors),
+        Errno::ADDRNOTAVAIL | Errno::ADDRINUSE => Some(Outcome::OutOfPorts),
+        Errno::NOBUFS | Errno::NOMEM | Errno::AGAIN => Some(Outcome::OutOfMemory),
+        _ => None,
+    }
 }
 
 #[cfg(test)]
@@ -67,12 +70,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn running_out_of_ones_own_is_not_the_servers_fault() {
-        for code in [rustix::io::Errno::MFILE, rustix::io::Errno::ADDRNOTAVAIL] {
+    fn running_out_of_ones_own_is_not_the_servers_fault_and_names_what_ran_out() {
+        let check = |code: rustix::io::Errno, expected| {
             let error = io::Error::from_raw_os_error(code.raw_os_error());
-            assert_eq!(connect_outcome(&error), Outcome::LocalResource, "{error}");
-        }
-        let refused = io::Error::from(io::ErrorKind::ConnectionRefused);
-        assert_eq!(connect_outcome(&refused), Outcome::Refused);
+            assert_eq!(connect_outcome(&error), expected, "{error}");
+        };
+        check(rustix::io::Errno::MFILE, Outcome::OutOfDescriptors);
+        check(rustix::io::Errno::NFILE, Outcome::OutOfDescriptors);
+        check(rustix::io::Errno::ADDRNOTAVAIL, Outcome::OutOfPorts);
+        check(rustix::io::Errno::ADDRINUSE, Outcome::OutOfPorts);
+        check(rustix::io::Errno::NOBUFS, Outcome::OutOfMemory);
+        check(rustix::io::Errno::CONNREFUSED, Outcome::Refused);
+        assert_eq!(connect_outcome(&io::Error::from(io::ErrorKind::ConnectionRefused)), Outcome::Refused);
     }
 }

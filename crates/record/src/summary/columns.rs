@@ -10,7 +10,7 @@ use super::{Facts, SeriesStats, Totals, Window};
 use crate::clock::Offset;
 use crate::ledger::Class;
 use crate::logs::LogFact;
-use crate::traffic::{GeneratorInterval, Interval, TrafficFact};
+use crate::traffic::{Interval, TrafficFact};
 
 /// The rows of one interval of the run.
 #[derive(Default)]
@@ -100,14 +100,6 @@ impl SeriesStats {
     }
 }
 
-impl GeneratorInterval {
-    /// CPU the generator process used: 1 is one whole core. `None` when no time passed.
-    #[must_use]
-    pub fn cpu_cores(&self) -> Option<f64> {
-        (self.len_ns > 0).then(|| self.cpu_s / (self.len_ns as f64 / 1e9))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -115,7 +107,7 @@ mod tests {
     use crate::latency::Latency;
     use crate::ledger::{Ledger, Outcome};
     use crate::run::RunDir;
-    use crate::traffic::{PhaseFact, TrafficHeader, TrafficWriter};
+    use crate::traffic::{GeneratorInterval, PhaseFact, TrafficHeader, TrafficWriter};
 
     const SECOND: u64 = 1_000_000_000;
 
