@@ -3,35 +3,33 @@
 //! A generator that was late, stood still or ran out of something measured itself instead of the service. Such a run
 //! cannot pass; and criteria its trouble may have spoilt are not called missed.
 
+mod judged;
+
+mod cause;
+mod lateness;
+mod shortage;
+
+mod spans;
+
 use plimsoll_plan::{Criterion, Metric};
 use plimsoll_record::files::EndReason;
-use plimsoll_record::latency::Histogram;
-use plimsoll_record::ledger::{Class, Ledger, Outcome};
+use plimsoll_record::ledger::{Class, Outcome};
 use plimsoll_record::summary::{Scope, Window};
-use plimsoll_record::traffic::{GeneratorInterval, PhaseFact};
+use plimsoll_record::traffic::GeneratorInterval;
 use plimsoll_record::units::Unit;
 use plimsoll_record::verdict::{GeneratorHealth, Judgement};
 
+use self::judged::Judged;
+use self::lateness::Lateness;
 use crate::goal::{Finding, Standing};
 use crate::place::Place;
 use crate::run::JudgedRun;
 use crate::words;
 
-/// An interval is suspect when more of its requests were late: its 99th percentile of send lag is beyond the limit.
-const MOST_LATE: f64 = 0.01;
-/// Send lag below this share of the service time cannot change a judgement.
-const LAG_THAT_MATTERS: f64 = 0.1;
-/// A worker busier than this has no time left to be punctual.
-const BUSIEST_WORKER: f64 = 0.9;
-/// An interval this many times as long as planned: the generator stood still.
-const FROZEN: f64 = 1.5;
-/// More time of the window lost than this share and these seconds, and the run cannot be trusted. What counts is the
-/// time in which the generator could not send, not the length of the intervals it happened in: a hiccup of 50 ms once
-/// in a while changes neither the load nor, since lag is part of the response time, a latency criterion's pass.
-const MOST_LOST_SHARE: f64 = 0.01;
-const MOST_LOST_S: f64 = 0.5;
 /// Fewer arrivals offered than this share of the planned ones, and another load was measured.
 const LEAST_OFFERED: f64 = 0.98;
+/// Waits for a core below this share of the window are a machine's everyday life.
+const WAITS_WORTH_A_WORD: f64 = 0.05;
 
 /// The generator's health, with what is wrong.
 #[derive(Debug)]
@@ -57,7 +55,7 @@ enum Cause {
     Segment,
     Contaminated,
     OfferedTooLittle,
-    LocalResource,
+    Shortage(Outcome),
 }
 
 impl Cause {
@@ -69,7 +67,7 @@ impl Cause {
             Self::Segment => "this is only a part of the load",
             Self::Contaminated => "loadgen itself was late",
             Self::OfferedTooLittle => "less than the planned load was offered",
-            Self::LocalResource => "loadgen ran out of ports or file descriptors",
+            Self::Shortage(outcome) => shortage::brief(outcome),
         }
     }
 }
@@ -95,7 +93,7 @@ impl Health {
         health.check_end(run);
         health.check_segment(run);
         health.check_arrivals(&judged);
-        health.check_resources(&judged);
+        health.check_resources(run, &judged);
         health.check_lag(run, &judged);
         health
     }
@@ -180,44 +178,43 @@ impl Health {
         }
     }
 
-    fn check_resources(&mut self, judged: &Judged) {
-        let failed = judged.ledger.count(Outcome::LocalResource);
-        if failed > 0 {
-            let words = format!(
-                "loadgen ran out of ports or file descriptors for {} requests; raise `ulimit -n` or widen net.ipv4.ip_local_port_range",
-                words::count(failed)
-            );
-            self.trouble(Cause::LocalResource, words);
+    fn check_resources(&mut self, run: &JudgedRun<'_>, judged: &Judged) {
+        for shortage in shortage::list(run, judged) {
+            self.contaminated.extend(shortage.spans);
+            self.trouble(Cause::Shortage(shortage.outcome), shortage.words);
         }
     }
 
     fn check_lag(&mut self, run: &JudgedRun<'_>, judged: &Judged) {
-        let Some(traffic) = &run.facts.traffic else { return };
-        let limits = LagLimits::of(traffic.header.body.max_send_lag_ns, traffic.header.body.every_ns, &judged.service);
-        let mut worst = Worst::default();
-        for row in run.facts.generator() {
-            if let Some(span) = overlap(contaminated_span(row), judged.window).filter(|_| limits.exceeded_by(row)) {
-                self.contaminated.push(span);
-                worst.see(row, span, &limits);
-            }
+        let late = Lateness::of(run, judged);
+        if late.matters(judged.window) {
+            self.trouble(Cause::Contaminated, format!("contaminated: {}: {}", spans::words(&late.spans), late.words));
         }
-        self.contaminated = merged(std::mem::take(&mut self.contaminated));
-        if worst.lost_s > MOST_LOST_SHARE * judged.window.seconds() && worst.lost_s > MOST_LOST_S {
-            let words = format!("contaminated: {}: {}", spans(&self.contaminated), worst.words());
-            self.trouble(Cause::Contaminated, words);
-        }
-        self.fine = self.fine_words(judged, worst.lost_s);
+        self.fine = fine_words(run, judged, late.lost_s);
+        self.contaminated.extend(late.spans);
+        self.contaminated = spans::merged(std::mem::take(&mut self.contaminated));
     }
+}
 
-    fn fine_words(&self, judged: &Judged, lost_s: f64) -> String {
-        let sent = words::count(judged.ledger.scheduled());
-        let planned = judged.planned.map_or_else(String::new, |n| format!(" of {} planned", words::count(n)));
-        let late = if lost_s > 0.0 {
-            format!("; held up for {} in all, too little to matter", words::duration(lost_s))
-        } else {
-            ", none of them late".to_owned()
-        };
-        format!("offered {sent}{planned} arrivals{late}")
+fn fine_words(run: &JudgedRun<'_>, judged: &Judged, lost_s: f64) -> String {
+    let sent = words::count(judged.ledger.scheduled());
+    let planned = judged.planned.map_or_else(String::new, |n| format!(" of {} planned", words::count(n)));
+    let late = if lost_s > 0.0 {
+        format!("; held up for {} in all, too little to matter", words::duration(lost_s))
+    } else {
+        ", none of them late".to_owned()
+    };
+    format!("offered {sent}{planned} arrivals{late}{}", waits(run, judged))
+}
+
+/// Waits for a core that made nothing late beyond the limit, and yet are part of every measured time.
+fn waits(run: &JudgedRun<'_>, judged: &Judged) -> String {
+    let inside = run.facts.generator().filter(|row| judged.window.contains(row.at_ns));
+    let waited_s: f64 = inside.filter_map(GeneratorInterval::waited_most_s).sum();
+    if waited_s > WAITS_WORTH_A_WORD * judged.window.seconds() {
+        format!("; a worker waited {} for a core that others had", words::duration(waited_s))
+    } else {
+        String::new()
     }
 }
 
@@ -231,159 +228,14 @@ fn distorts(cause: Cause, metric: &Metric, unfinished: &dyn Fn() -> bool) -> boo
         Cause::Incomplete => rate || (latency || share) && unfinished(),
         Cause::Contaminated => latency || rate,
         Cause::OfferedTooLittle | Cause::Segment => rate,
-        Cause::LocalResource => rate || share,
-    }
-}
-
-/// What the criteria look at, all together: their phases, or the whole run.
-#[derive(Debug, Default)]
-struct Judged {
-    window: Window,
-    ledger: Ledger,
-    service: Histogram,
-    /// Of phases that came to their end and whose arrivals the plan fixes: planned, and what became of them.
-    planned: Option<u64>,
-    planned_ledger: Ledger,
-}
-
-impl Judged {
-    fn of(run: &JudgedRun<'_>, criteria: &[Criterion]) -> Self {
-        let phases = run.facts.traffic.as_ref().map_or(&[][..], |traffic| &traffic.header.body.phases);
-        let whole_run = criteria.is_empty() || criteria.iter().any(|criterion| criterion.scope.phase.is_none());
-        let named = |name: &str| criteria.iter().any(|criterion| criterion.scope.phase.as_deref() == Some(name));
-        let mut judged = Self::default();
-        let mut hull: Option<Window> = None;
-        for ((index, phase), window) in (0..).zip(phases).zip(run.facts.phase_windows()) {
-            if whole_run || named(&phase.name) {
-                let from = hull.map_or(window.from, |hull| hull.from.min(window.from));
-                let to = hull.map_or(window.to, |hull| hull.to.max(window.to));
-                hull = Some(Window { from, to });
-                judged.add(run, index, phase, window);
-            }
-        }
-        judged.window = hull.filter(|_| !whole_run).or(run.facts.run_window()).unwrap_or_default();
-        judged
-    }
-
-    fn add(&mut self, run: &JudgedRun<'_>, index: u32, phase: &PhaseFact, window: Window) {
-        let totals = run.totals(&Scope { phase: Some(index), ..Scope::default() });
-        self.ledger.merge(&totals.ledger);
-        self.service.merge(&totals.served.service);
-        let came_to_its_end = phase.end_ns.is_none_or(|end| window.to >= end);
-        if let (Some(planned), true) = (phase.planned_arrivals, came_to_its_end) {
-            self.planned = Some(self.planned.unwrap_or(0) + planned);
-            self.planned_ledger.merge(&totals.ledger);
-        }
-    }
-}
-
-/// What makes an interval suspect.
-#[derive(Clone, Copy, Debug)]
-struct LagLimits {
-    header_ns: u64,
-    service_ns: u64,
-    every_ns: u64,
-}
-
-impl LagLimits {
-    fn of(header_ns: u64, every_ns: u64, service: &Histogram) -> Self {
-        let median = service.quantile(0.5).unwrap_or(0);
-        Self { header_ns, service_ns: (median as f64 * LAG_THAT_MATTERS) as u64, every_ns }
-    }
-
-    fn exceeded_by(&self, row: &GeneratorInterval) -> bool {
-        // The row counts late requests by the header's limit. Where the service is so slow that more lag does no harm,
-        // only the percentile can be compared.
-        let late = if self.service_ns > self.header_ns {
-            row.send_lag_p99_ns > self.service_ns
-        } else {
-            row.sent_late as f64 > MOST_LATE * row.sent as f64
-        };
-        late || row.busiest_worker > BUSIEST_WORKER || self.is_frozen(row)
-    }
-
-    /// The time of `span` in which the generator could not send. A busy worker has no time to spare at all; one that
-    /// was late otherwise could not send for as long as its latest request waited.
-    fn lost_s(&self, row: &GeneratorInterval, span: Window) -> f64 {
-        let whole = self.is_frozen(row) || row.busiest_worker > BUSIEST_WORKER;
-        if whole { span.seconds() } else { span.seconds().min(row.send_lag_max_ns as f64 / 1e9) }
-    }
-
-    fn is_frozen(&self, row: &GeneratorInterval) -> bool {
-        row.len_ns as f64 > FROZEN * self.every_ns as f64
-    }
-}
-
-/// The contaminated intervals taken together, for the judgement and its reason.
-#[derive(Debug, Default)]
-struct Worst {
-    lost_s: f64,
-    lag_ns: u64,
-    worker: f64,
-    frozen: bool,
-}
-
-impl Worst {
-    fn see(&mut self, row: &GeneratorInterval, span: Window, limits: &LagLimits) {
-        self.lost_s += limits.lost_s(row, span);
-        self.lag_ns = self.lag_ns.max(row.send_lag_max_ns);
-        self.worker = self.worker.max(row.busiest_worker);
-        self.frozen |= limits.is_frozen(row);
-    }
-
-    fn words(&self) -> String {
-        let lag =
-            format!("sent up to {} late although a connection was free", Unit::Seconds.show(self.lag_ns as f64 / 1e9));
-        if self.frozen {
-            format!("loadgen stood still (suspended or starved of CPU), {lag}; run it on a machine that is not busy")
-        } else if self.worker > BUSIEST_WORKER {
-            let share = Unit::Share.show(self.worker);
-            format!("a worker used {share} of its core, {lag}; lower the rate or give loadgen more cores")
-        } else {
-            format!("{lag}; run loadgen on a machine of its own, or lower the rate")
-        }
-    }
-}
-
-/// Requests of this row were meant to be sent as early as its largest lag before it began.
-fn contaminated_span(row: &GeneratorInterval) -> Window {
-    let from = row.at_ns.0.saturating_sub_unsigned(row.send_lag_max_ns);
-    let to = row.at_ns.0.saturating_add_unsigned(row.len_ns);
-    Window { from: plimsoll_record::Offset(from), to: plimsoll_record::Offset(to) }
-}
-
-fn overlap(span: Window, window: Window) -> Option<Window> {
-    let both = Window { from: span.from.max(window.from), to: span.to.min(window.to) };
-    (both.from < both.to).then_some(both)
-}
-
-fn merged(mut spans: Vec<Window>) -> Vec<Window> {
-    spans.sort_by_key(|span| (span.from, span.to));
-    let mut merged: Vec<Window> = Vec::new();
-    for span in spans {
-        match merged.last_mut() {
-            Some(last) if span.from <= last.to => last.to = last.to.max(span.to),
-            _ => merged.push(span),
-        }
-    }
-    merged
-}
-
-fn spans(windows: &[Window]) -> String {
-    const SHOWN: usize = 5;
-    let shown = windows.iter().take(SHOWN);
-    let text = shown.map(|window| format!("{:.1}-{:.1} s", window.from.as_secs_f64(), window.to.as_secs_f64()));
-    let text = text.collect::<Vec<_>>().join(", ");
-    match windows.len().saturating_sub(SHOWN) {
-        0 => text,
-        more => format!("{text} and {more} more"),
+        Cause::Shortage(_) => rate || share,
     }
 }
 
 #[cfg(test)]
 mod tests {
     use plimsoll_record::Offset;
-    use plimsoll_record::traffic::SegmentFact;
+    use plimsoll_record::traffic::{SegmentFact, WorkerInterval};
 
     use super::*;
     use crate::testing::{SECOND, Script, Second};
@@ -465,6 +317,58 @@ mod tests {
     }
 
     #[test]
+    fn a_worker_that_waits_for_its_core_most_of_the_time_is_starved_of_cpu() {
+        let mut script = healthy();
+        for row in &mut script.generator[10..20] {
+            row.workers = vec![WorkerInterval { cpu_s: 0.1, waited_s: Some(0.85) }];
+        }
+        check(
+            &script,
+            Judgement::Inconclusive,
+            &["contaminated: 10.0-20.0 s", "starved of CPU", "waited 8.50 s", "a machine of its own"],
+        );
+    }
+
+    #[test]
+    fn many_small_waits_are_starvation_although_no_request_was_later_than_the_plan_allows() {
+        let starved = |waited_s, p99_ms: u64| {
+            let mut script = healthy();
+            for row in &mut script.generator {
+                row.workers = vec![WorkerInterval { cpu_s: 0.05, waited_s: Some(waited_s) }];
+                row.send_lag_p99_ns = p99_ms * 1_000_000;
+                row.send_lag_max_ns = row.send_lag_p99_ns;
+            }
+            script
+        };
+        check(&starved(0.4, 5), Judgement::Inconclusive, &["starved of CPU", "waited 24.0 s", "up to 5.00 ms late"]);
+        check(&starved(0.2, 5), Judgement::Pass, &["none of them late"]);
+        // A tenth of a service time of 10 ms, and the floor.
+        check(&starved(0.4, 1), Judgement::Pass, &["none of them late"]);
+    }
+
+    #[test]
+    fn waits_that_made_nothing_late_are_said_all_the_same() {
+        let mut script = healthy();
+        for row in &mut script.generator {
+            row.workers = vec![WorkerInterval { cpu_s: 0.1, waited_s: Some(0.1) }];
+        }
+        check(&script, Judgement::Pass, &["none of them late; a worker waited 6.00 s for a core"]);
+        script.generator.iter_mut().for_each(|row| row.workers[0].waited_s = Some(0.01));
+        assert!(!check(&script, Judgement::Pass, &[]).reason.contains("waited"));
+    }
+
+    #[test]
+    fn a_generator_that_was_stopped_is_told_from_one_that_was_starved() {
+        let mut script = healthy();
+        script.generator.drain(21..23);
+        let row = &mut script.generator[20];
+        (row.len_ns, row.send_lag_max_ns, row.loop_delay_max_ns) = (3 * SECOND, 2 * SECOND, Some(2 * SECOND));
+        row.workers = vec![WorkerInterval { cpu_s: 0.05, waited_s: Some(0.02) }];
+        let health = check(&script, Judgement::Inconclusive, &["stopped for 2.00 s", "SIGSTOP"]);
+        assert_eq!(health.contaminated, [(18_000_000_000, 23_000_000_000)]);
+    }
+
+    #[test]
     fn trouble_outside_the_judged_window_is_not_counted() {
         let mut script = healthy();
         for row in &mut script.generator {
@@ -485,13 +389,6 @@ mod tests {
         unsent.seconds[59] = Second::ok(0, 0).and(Outcome::Unfinished, 100);
         unsent.seconds[58] = Second::ok(0, 0).and(Outcome::Dropped, 100);
         check(&unsent, Judgement::Inconclusive, &["5,800 of 6,000"]);
-    }
-
-    #[test]
-    fn running_out_of_ports_is_named() {
-        let mut script = healthy();
-        script.seconds[5] = Second::ok(90, 10).and(Outcome::LocalResource, 10);
-        check(&script, Judgement::Inconclusive, &["ports or file descriptors for 10 requests", "ulimit -n"]);
     }
 
     #[test]
@@ -530,11 +427,5 @@ mod tests {
         script.criteria = r#"require = ["error_rate < 1%"]"#.to_owned();
         script.seconds[40] = Second::ok(0, 0).and(Outcome::UnexpectedStatus, 1_000);
         assert_eq!(script.judge().judgement, Judgement::Fail);
-    }
-
-    #[test]
-    fn overlapping_spans_become_one() {
-        let span = |from, to| Window { from: Offset(from), to: Offset(to) };
-        assert_eq!(merged(vec![span(5, 9), span(0, 2), span(1, 5), span(20, 21)]), [span(0, 9), span(20, 21)]);
     }
 }
