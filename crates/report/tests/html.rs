@@ -183,6 +183,15 @@ fn a_run_without_any_facts_says_so_in_words() {
 }
 
 #[test]
+fn the_generators_resources_are_shown_at_their_worst() {
+    let page = page_of(&Shape::calm(20));
+    for words in ["21 of 1,024", "28,205", "Fewest local ports left", "Longest delay of an event loop"] {
+        assert!(page.contains(words), "{words}");
+    }
+    assert!(curve(&page, "waiting for a core").get("d").is_some_and(|path| path.contains('L')));
+}
+
+#[test]
 fn the_same_run_gives_the_same_bytes() {
     let dir = tempfile::tempdir().unwrap();
     let first = fixture::run(dir.path(), &Shape::eventful());

@@ -10,6 +10,8 @@ use crate::lines::{self, Dot};
 use crate::text;
 use crate::view::{Line, View};
 
+const UNTOLD: &str = "not recorded";
+
 pub(super) fn section(view: &View<'_>) -> Markup {
     let health = &view.verdict.generator;
     html! {
@@ -27,6 +29,33 @@ pub(super) fn section(view: &View<'_>) -> Markup {
         } @else {
             (lag(view))
             (cpu(view))
+            (resources(view))
+        }
+    }
+}
+
+/// What the generator held and lacked at its worst. What was not recorded says so.
+fn resources(view: &View<'_>) -> Markup {
+    let peaks = view.facts.generator_peaks();
+    let count = |n: Option<u64>| n.map_or_else(|| UNTOLD.to_owned(), text::count);
+    let seconds = |seconds: Option<f64>| text::optional(Unit::Seconds, seconds, UNTOLD);
+    let descriptors = match peaks.open_files_limit {
+        Some(limit) => format!("{} of {}", count(peaks.open_files), text::count(limit)),
+        None => count(peaks.open_files),
+    };
+    let rows = [
+        ("Longest delay of an event loop", seconds(peaks.loop_delay_ns.map(|nanos| nanos as f64 / 1e9))),
+        ("Time a worker waited for a core, in all", seconds(peaks.waited_s)),
+        ("Most file descriptors in use", descriptors),
+        ("Fewest local ports left towards the target", count(peaks.free_ports)),
+        ("Request-log rows dropped", text::count(peaks.log_rows_dropped)),
+    ];
+    html! {
+        div.scroll tabindex="0" role="region" aria-label="Resources of the generator" {
+            table.numbers {
+                caption { "The generator's own resources, at their worst" }
+                tbody { @for (name, value) in rows { tr { th scope="row" { (name) } td { (value) } } } }
+            }
         }
     }
 }
@@ -36,12 +65,15 @@ fn lag(view: &View<'_>) -> Markup {
     let lines = [
         line(view, "max", Stroke::new(Ink::Vermillion, Dash::Solid), |row| sent(row.send_lag_max_ns, row)),
         line(view, "p99", Stroke::new(Ink::Blue, Dash::Long), |row| sent(row.send_lag_p99_ns, row)),
+        line(view, "event loop", Stroke::new(Ink::Green, Dash::Dots), |row| {
+            row.loop_delay_max_ns.map(|nanos| nanos as f64 / 1e9)
+        }),
     ];
     let chart = Chart {
         id: "lag-chart",
         title: "Send lag",
         note: "How much later than intended requests were written although a connection was free: the generator's \
-               own delay."
+               own delay. Event loop: the most by which a worker woke later than it meant to."
             .to_owned(),
         empty: "The generator sent nothing.",
         unit: Unit::Seconds,
@@ -64,11 +96,15 @@ fn cpu(view: &View<'_>) -> Markup {
     let lines = [
         line(view, "busiest worker", Stroke::new(Ink::Vermillion, Dash::Solid), |row| Some(row.busiest_worker)),
         line(view, "whole process", Stroke::new(Ink::Blue, Dash::Long), GeneratorInterval::cpu_cores),
+        line(view, "waiting for a core", Stroke::new(Ink::Green, Dash::Dots), GeneratorInterval::waited_share),
     ];
     let chart = Chart {
         id: "generator-cpu-chart",
         title: "CPU of the generator",
-        note: "100 % is one whole core. A worker that is always busy sends late.".to_owned(),
+        note:
+            "100 % is one whole core. A worker that is always busy sends late, and so does one that waits for a core \
+               that others have."
+                .to_owned(),
         empty: "The generator wrote no row about itself.",
         unit: Unit::Share,
         fit: Fit::Share,
