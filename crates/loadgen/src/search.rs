@@ -37,6 +37,7 @@ struct Searched {
 pub(crate) fn run(plan: &Plan, arguments: &SearchArguments) -> Result<ExitCode, Failure> {
     let setup = Setup::new(plan, arguments)?;
     let stop = session::listen_for_signals()?;
+    session::check_limits(plan, Share::WHOLE)?;
     session::check_target(plan)?;
     let directory = arguments.run_dir.clone().unwrap_or_else(|| session::default_directory(plan, None));
     let searched = setup.search(&directory, arguments, &stop)?;

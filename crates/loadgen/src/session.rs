@@ -28,12 +28,13 @@ fn producer() -> String {
 /// `loadgen run`.
 pub(crate) fn run(plan: &Plan, arguments: &RunArguments) -> Result<ExitCode, Failure> {
     let stop = listen_for_signals()?;
+    let segment = arguments.segment.unwrap_or(Share::WHOLE);
+    check_limits(plan, segment)?;
     check_target(plan)?;
     let directory = match &arguments.run_dir {
         Some(path) => path.clone(),
         None => default_directory(plan, arguments.segment),
     };
-    let segment = arguments.segment.unwrap_or(Share::WHOLE);
     let outcome = record_and_sum_up(plan, segment, &directory, &arguments.output, &stop)?;
     anstream::eprintln!("recorded in {}", directory.display());
     Ok(exit_code(outcome, false))
@@ -42,6 +43,7 @@ pub(crate) fn run(plan: &Plan, arguments: &RunArguments) -> Result<ExitCode, Fai
 /// `loadgen quick`. Without a run directory the record goes to a temporary one, which is removed at the end.
 pub(crate) fn quick(plan: &Plan, arguments: &QuickArguments) -> Result<ExitCode, Failure> {
     let stop = listen_for_signals()?;
+    check_limits(plan, Share::WHOLE)?;
     check_target(plan)?;
     let outcome = match &arguments.run_dir {
         Some(path) => record_and_sum_up(plan, Share::WHOLE, path, &arguments.output, &stop)?,
@@ -66,6 +68,15 @@ pub(crate) fn listen_for_signals() -> Result<StopHandle, Failure> {
     let handle = stop.clone();
     ctrlc::set_handler(move || handle.request()).map_err(|error| Failure::from_error(ENVIRONMENT, &error))?;
     Ok(stop)
+}
+
+/// Before anything else: also the health check needs descriptors.
+pub(crate) fn check_limits(plan: &Plan, segment: Share) -> Result<(), Failure> {
+    let connections = plan.target.as_ref().map_or(0, |target| target.connections.get());
+    for warning in limits::prepare(plan, segment.part_of(u64::from(connections)))? {
+        anstream::eprintln!("{warning}");
+    }
+    Ok(())
 }
 
 /// Waits until the target is healthy.
@@ -120,10 +131,6 @@ pub(crate) fn record(
     let directory = RunDir::create_or_join(path, &plan.name, &producer()).map_err(|error| run_failure(&error))?;
     directory.store_plan(&plan.to_toml()).map_err(|error| run_failure(&error))?;
     if let Some(warning) = calibrate::copy_into(&directory, &producer()) {
-        anstream::eprintln!("{warning}");
-    }
-    let connections = plan.target.as_ref().map_or(0, |target| target.connections.get());
-    if let Some(warning) = limits::raise_open_files(connections) {
         anstream::eprintln!("{warning}");
     }
     let run = Run::prepare_segment(plan, segment, &directory, &producer());
