@@ -2,7 +2,7 @@
 
 use criterion::{Criterion, Throughput};
 use plimsoll_engine::bench::Template;
-use plimsoll_plan::Part;
+use plimsoll_plan::{Hole, Part};
 
 fn main() {
     let mut criterion = Criterion::default().configure_from_args();
@@ -11,7 +11,7 @@ fn main() {
     let literal = |text: &str| Part::Literal(text.to_owned());
     let templates = [
         ("static", vec![literal("/api/check")]),
-        ("user id", vec![literal("/users/"), Part::UserId, literal("/check")]),
+        ("user id", vec![literal("/users/"), Hole::UserId.into(), literal("/check")]),
     ];
     for (name, parts) in templates {
         let mut template = Template::path(&parts);

@@ -125,7 +125,7 @@ fn plan(users: u32, think: ThinkTime) -> Plan {
     let mut plan = quick_plan(&url, users, 1);
     let users = NonZeroU32::new(users).expect("there are users");
     plan.users.count = NonZeroU64::from(users);
-    let load = Load::Closed { users, spawn_rate: None, think, ramp_down: None, iterations: None };
+    let load = Load::Closed { users, spawn_rate: None, think, pacing: None, ramp_down: None, iterations: None };
     plan.phases = vec![Phase { name: "load".to_owned(), start: None, duration: Some(FOR_EVER), load }];
     plan
 }

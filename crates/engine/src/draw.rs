@@ -44,6 +44,9 @@ impl Draws {
             ThinkTime::Uniform { min, max } => {
                 nanos(min) + (self.unit(number) * nanos(max.saturating_sub(min)) as f64) as i64
             }
+            ThinkTime::Normal { .. } | ThinkTime::LogNormal { .. } | ThinkTime::Exponential { .. } => {
+                unreachable!("other distributions were refused before anything was compiled")
+            }
         }
     }
 }

@@ -4,8 +4,7 @@ use std::num::{NonZeroU32, NonZeroU64};
 use std::time::Duration;
 
 use plimsoll_plan::{
-    Arrivals, Expect, Iterations, Load, Method, Phase, Plan, Rate, RateShape, Recording, Replay, Step, Template,
-    ThinkTime,
+    Arrivals, Iterations, Load, Method, Phase, Plan, Rate, RateShape, Recording, Replay, Request, Template, ThinkTime,
 };
 
 use crate::quick_plan;
@@ -18,15 +17,8 @@ pub(crate) fn plan_for(url: &str) -> Plan {
 }
 
 /// A step without headers and body that expects success.
-pub(crate) fn step(name: &str, method: Method, path: &str) -> Step {
-    Step {
-        name: name.to_owned(),
-        method,
-        path: Template::literal(path),
-        headers: Vec::new(),
-        body: None,
-        expect: Expect { status: Vec::new(), limited: None },
-    }
+pub(crate) fn step(name: &str, method: Method, path: &str) -> Request {
+    Request::new(name, method, Template::literal(path))
 }
 
 /// An open phase of evenly spaced arrivals.
@@ -46,7 +38,7 @@ pub(crate) fn closed_phase(
 ) -> Phase {
     let (users, iterations) =
         (NonZeroU32::new(users).unwrap(), iterations.and_then(NonZeroU64::new).map(Iterations::Shared));
-    let load = Load::Closed { users, spawn_rate: None, ramp_down: None, think, iterations };
+    let load = Load::Closed { users, spawn_rate: None, ramp_down: None, think, pacing: None, iterations };
     Phase { name: name.to_owned(), start: None, duration: length, load }
 }
 

@@ -8,6 +8,7 @@ use plimsoll_plan::{HealthCheck, Plan, Target};
 
 use crate::connection::{self, DialError, Route, RouteError, TlsFailure, address_of};
 use crate::request::{Operation, method_of};
+use crate::runnable;
 use crate::workload::{WorkloadError, traffic_target};
 
 const PAUSE: Duration = Duration::from_millis(200);
@@ -83,6 +84,8 @@ pub enum HealthError {
 /// [`HealthError`] with the address and the cause of the last attempt.
 pub fn health_check(plan: &Plan, patience: Duration) -> Result<(), HealthError> {
     let target = traffic_target(plan)?;
+    // What is not run is refused before anybody is bothered.
+    runnable::check(plan, target)?;
     let route = Route::prepare(target)?;
     let request = target.health.as_ref().map(|check| Operation::health(check, target, &plan.users.id));
     let request = request.transpose().map_err(WorkloadError::from)?;

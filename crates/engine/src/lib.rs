@@ -43,6 +43,7 @@ pub mod schedule;
 mod draw;
 mod feed;
 mod request;
+mod runnable;
 mod text;
 mod workload;
 

@@ -4,8 +4,8 @@ use std::num::{NonZeroU32, NonZeroU64};
 use std::time::Duration;
 
 use plimsoll_plan::{
-    Expect, Flow, Generator, HttpVersion, Iterations, Load, Method, Phase, Plan, RequestLogging, Step, Target,
-    Template, ThinkTime, Tls, UserPattern, Users,
+    ConnectionUse, Flow, Generator, HttpVersion, Iterations, Load, Method, Phase, Plan, Request, RequestLogging,
+    Target, Template, ThinkTime, Tls, UserPattern, Users,
 };
 use url::Url;
 
@@ -19,19 +19,13 @@ pub fn quick_plan(url: &Url, users: u32, requests: u64) -> Plan {
     base.set_query(None);
     let path = url.query().map_or_else(|| url.path().to_owned(), |query| format!("{}?{query}", url.path()));
     let timeout = Duration::from_secs(30);
-    let step = Step {
-        name: "request".to_owned(),
-        method: Method::Get,
-        path: Template::literal(&path),
-        headers: Vec::new(),
-        body: None,
-        expect: Expect { status: Vec::new(), limited: None },
-    };
+    let step = Request::new("request", Method::Get, Template::literal(&path)).into();
     let load = Load::Closed {
         users,
         spawn_rate: None,
         ramp_down: None,
         think: ThinkTime::None,
+        pacing: None,
         iterations: Some(Iterations::Shared(NonZeroU64::new(requests).unwrap_or(NonZeroU64::MIN))),
     };
     Plan {
@@ -41,6 +35,7 @@ pub fn quick_plan(url: &Url, users: u32, requests: u64) -> Plan {
             url: base,
             health: None,
             headers: Vec::new(),
+            auth: None,
             timeout,
             connect_timeout: Duration::from_secs(10),
             connections: users,
@@ -52,6 +47,9 @@ pub fn quick_plan(url: &Url, users: u32, requests: u64) -> Plan {
         users: Users {
             count: NonZeroU64::from(users),
             id: UserPattern { prefix: "user-".to_owned(), suffix: String::new() },
+            cookies: false,
+            connections: ConnectionUse::Pool,
+            session: None,
         },
         generator: Generator {
             workers: None,
@@ -59,10 +57,21 @@ pub fn quick_plan(url: &Url, users: u32, requests: u64) -> Plan {
             interval: Duration::from_secs(1),
             max_send_lag: Duration::from_millis(10),
             requests: RequestLogging::None,
+            failed_bodies: None,
+            slow: None,
             drain: timeout,
         },
         phases: vec![Phase { name: "load".to_owned(), start: None, duration: None, load }],
-        flows: vec![Flow { name: "quick".to_owned(), weight: 1.0, steps: vec![step] }],
+        flows: vec![Flow {
+            name: "quick".to_owned(),
+            weight: 1.0,
+            pacing: None,
+            headers: Vec::new(),
+            steps: vec![step],
+        }],
+        setup: Vec::new(),
+        teardown: Vec::new(),
+        data: Vec::new(),
         limiter: None,
         watch: None,
         criteria: Vec::new(),

@@ -9,11 +9,11 @@ use std::task::{Context, Poll};
 use bytes::{Bytes, BytesMut};
 use hyper::body::{Body, Frame, SizeHint};
 use hyper::header::{
-    CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, TE, TRANSFER_ENCODING, UPGRADE,
+    CONNECTION, CONTENT_LENGTH, HOST, HeaderMap, HeaderName, HeaderValue, TE, TRANSFER_ENCODING, UPGRADE,
 };
 use hyper::http::uri::{Authority, Parts, PathAndQuery, Scheme};
 use hyper::{Method, Request, Uri};
-use plimsoll_plan::{Expect, HealthCheck, Plan, Step, Target, Template, UserPattern};
+use plimsoll_plan::{Body as PlanBody, Expect, HealthCheck, Plan, Request as Step, Target, Template, UserPattern};
 use plimsoll_record::ledger::Outcome;
 
 use crate::text::{Place, Text};
@@ -87,16 +87,18 @@ enum CompiledValue {
 impl Operation {
     /// Compiles every step of `plan`, flow by flow: the index is the operation's index in the record.
     pub(crate) fn compile_all(plan: &Plan, target: &Target) -> Result<Vec<Self>, CompileError> {
-        let steps = plan.flows.iter().flat_map(|flow| &flow.steps);
-        let named = steps.zip(plan.operations());
+        let named = plan.requests().into_iter().zip(plan.operations());
         named.map(|(step, name)| Self::compile(step, &name, target, &plan.users.id)).collect()
     }
 
     fn compile(step: &Step, name: &str, target: &Target, users: &UserPattern) -> Result<Self, CompileError> {
         let path = compile_path(&step.path, name, target, users)?;
         let headers = compile_headers(target, &step.headers, name, users)?;
-        let place = if is_json(&headers) { Place::Json } else { Place::Plain };
-        let body = step.body.as_ref().map(|body| Text::compile(body, users, place));
+        let body = step.body.as_ref().and_then(|body| match body {
+            PlanBody::Json(text) => Some(Text::compile(text, users, Place::Json)),
+            PlanBody::Text(text) => Some(Text::compile(text, users, Place::Plain)),
+            PlanBody::Form(_) | PlanBody::Multipart(_) | PlanBody::File(_) => None,
+        });
         let (method, expect) = (method_of(step.method), step.expect.clone());
         Ok(Self::of(method, path, headers, body, expect, target))
     }
@@ -105,8 +107,7 @@ impl Operation {
     pub(crate) fn health(check: &HealthCheck, target: &Target, users: &UserPattern) -> Result<Self, CompileError> {
         let path = compile_path(&Template::literal(&check.path), "health", target, users)?;
         let headers = compile_headers(target, &[], "health", users)?;
-        let expect = Expect { status: Vec::new(), limited: None };
-        Ok(Self::of(method_of(check.method), path, headers, None, expect, target))
+        Ok(Self::of(method_of(check.method), path, headers, None, Expect::default(), target))
     }
 
     fn of(
@@ -287,13 +288,6 @@ fn host_of(target: &Target) -> HeaderValue {
     HeaderValue::try_from(text).expect("a parsed URL's host is plain ASCII")
 }
 
-fn is_json(headers: &[(HeaderName, CompiledValue)]) -> bool {
-    headers.iter().any(|(name, value)| match value {
-        CompiledValue::Fixed(value) => *name == CONTENT_TYPE && value.to_str().is_ok_and(|text| text.contains("json")),
-        CompiledValue::Filled(_) => false,
-    })
-}
-
 /// The method in hyper's words.
 pub(crate) fn method_of(method: plimsoll_plan::Method) -> Method {
     match method {
@@ -332,7 +326,7 @@ impl Body for RequestBody {
 mod tests {
     use super::*;
     use crate::fixtures::{plan_for, step};
-    use plimsoll_plan::{Method as PlanMethod, Part};
+    use plimsoll_plan::{Hole, Method as PlanMethod, Part};
 
     fn compile(change: impl FnOnce(&mut Step, &mut Target)) -> Result<Operation, CompileError> {
         let plan = plan_for("http://example.test:8080/base");
@@ -357,7 +351,7 @@ mod tests {
         let operation = compile(|step, target| {
             target.headers =
                 vec![("x-key".to_owned(), Template::literal("base")), ("host".to_owned(), Template::literal("h"))];
-            step.headers = vec![("X-Key".to_owned(), Template { parts: vec![Part::UserId] })];
+            step.headers = vec![("X-Key".to_owned(), Template { parts: vec![Hole::UserId.into()] })];
         });
         let request = request(&operation.unwrap());
         assert_eq!(request.headers()["x-key"], "user-7");
@@ -369,9 +363,9 @@ mod tests {
     fn http2_has_the_host_as_authority_and_nothing_about_the_connection() {
         let with_host = |host: Option<&str>| {
             let operation = compile(|step, _| {
-                step.body = Some(Template::literal("four"));
+                step.body = Some(PlanBody::Text(Template::literal("four")));
                 step.headers = vec![
-                    ("x-key".to_owned(), Template { parts: vec![Part::UserId] }),
+                    ("x-key".to_owned(), Template { parts: vec![Hole::UserId.into()] }),
                     ("connection".to_owned(), Template::literal("close")),
                 ];
                 step.headers.extend(host.map(|host| ("host".to_owned(), Template::literal(host))));
@@ -391,7 +385,7 @@ mod tests {
 
     #[test]
     fn a_path_with_the_user_in_it_is_whole_in_http2() {
-        let parts = vec![Part::Literal("/of/".to_owned()), Part::UserNumber];
+        let parts = vec![Part::Literal("/of/".to_owned()), Hole::UserNumber.into()];
         let operation = compile(|step, _| step.path = Template { parts }).unwrap();
         let request = operation.request_with_authority(7, &mut BytesMut::new());
         assert_eq!(request.uri(), "http://example.test:8080/base/of/7");
@@ -408,7 +402,9 @@ mod tests {
 
     #[test]
     fn answers_are_judged_as_the_step_expects() {
-        let operation = compile(|step, _| step.expect = Expect { status: vec![200, 404], limited: Some(429) }).unwrap();
+        let operation =
+            compile(|step, _| step.expect = Expect { status: vec![200, 404], limited: Some(429), ..Expect::default() })
+                .unwrap();
         assert_eq!(operation.judge(404), Outcome::Ok);
         assert_eq!(operation.judge(429), Outcome::Limited);
         assert_eq!(operation.judge(204), Outcome::UnexpectedStatus);

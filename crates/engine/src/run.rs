@@ -197,7 +197,7 @@ impl Run {
         let out = TrafficWriter::create(path, &self.producer, clock.now(), header)?;
         let log = match self.generator.requests {
             RequestLogging::All => Some(RequestWriter::create(path)?),
-            RequestLogging::None => None,
+            RequestLogging::Bad | RequestLogging::Share(_) | RequestLogging::None => None,
         };
         Ok((out, log))
     }

@@ -173,7 +173,7 @@ fn plan() -> Plan {
     let mut plan = plan_for("http://127.0.0.1:1");
     plan.users.count = NonZeroU64::new(17).unwrap();
     let mut rare = plan.flows[0].clone();
-    (rare.name, rare.weight, rare.steps) = ("rare".to_owned(), 0.3, vec![step("other", Method::Get, "/other")]);
+    (rare.name, rare.weight, rare.steps) = ("rare".to_owned(), 0.3, vec![step("other", Method::Get, "/other").into()]);
     plan.flows.push(rare);
     let mut poisson = open_phase("poisson", 80.0, seconds(4));
     let Load::Open { arrivals, .. } = &mut poisson.load else { unreachable!() };

@@ -5,7 +5,7 @@
 //! is done here too, at compile time.
 
 use bytes::{BufMut, Bytes, BytesMut};
-use plimsoll_plan::{Part, Template, UserPattern};
+use plimsoll_plan::{Hole, Part, Template, UserPattern};
 
 /// Where a text stands, which decides how values are escaped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,12 +44,13 @@ impl Text {
             match part {
                 Part::Literal(text) => builder.literal(&place.keep(text)),
                 Part::Environment { value, .. } => builder.literal(&place.escape_value(value.reveal())),
-                Part::UserNumber => builder.number(),
-                Part::UserId => {
+                Part::Hole(Hole::UserNumber, _) => builder.number(),
+                Part::Hole(Hole::UserId, _) => {
                     builder.literal(&place.escape(&users.prefix));
                     builder.number();
                     builder.literal(&place.escape(&users.suffix));
                 }
+                Part::Hole(hole, _) => unreachable!("`{{{hole}}}` was refused before anything was compiled"),
             }
         }
         builder.finish()
@@ -201,20 +202,25 @@ mod tests {
     fn a_user_fills_path_body_and_header() {
         let tenant = users("tenant-", "");
         check(
-            &[literal("/u/"), Part::UserId, literal("?n="), Part::UserNumber],
+            &[literal("/u/"), Hole::UserId.into(), literal("?n="), Hole::UserNumber.into()],
             &tenant,
             Place::Path,
             "/u/tenant-42?n=42",
         );
-        check(&[literal(r#"{"id":""#), Part::UserId, literal(r#""}"#)], &tenant, Place::Json, r#"{"id":"tenant-42"}"#);
-        check(&[Part::UserId], &tenant, Place::Plain, "tenant-42");
+        check(
+            &[literal(r#"{"id":""#), Hole::UserId.into(), literal(r#""}"#)],
+            &tenant,
+            Place::Json,
+            r#"{"id":"tenant-42"}"#,
+        );
+        check(&[Hole::UserId.into()], &tenant, Place::Plain, "tenant-42");
     }
 
     #[test]
     fn an_identity_never_becomes_syntax() {
         let odd = users("a/b?\"c\\", " d");
-        check(&[literal("/"), Part::UserId], &odd, Place::Path, "/a%2Fb%3F%22c%5C42%20d");
-        check(&[Part::UserId], &odd, Place::Json, r#"a/b?\"c\\42 d"#);
+        check(&[literal("/"), Hole::UserId.into()], &odd, Place::Path, "/a%2Fb%3F%22c%5C42%20d");
+        check(&[Hole::UserId.into()], &odd, Place::Json, r#"a/b?\"c\\42 d"#);
     }
 
     #[test]

@@ -53,6 +53,8 @@ fn arrivals_per_second(load: &PhaseLoad) -> f64 {
                 ThinkTime::None => return 0.0,
                 ThinkTime::Constant(pause) => pause.as_secs_f64(),
                 ThinkTime::Uniform { min, max } => f64::midpoint(min.as_secs_f64(), max.as_secs_f64()),
+                ThinkTime::Normal { mean, .. } | ThinkTime::Exponential { mean } => mean.as_secs_f64(),
+                ThinkTime::LogNormal { median, .. } => median.as_secs_f64(),
             };
             crowd.users as f64 / pause
         }

@@ -12,6 +12,7 @@ use plimsoll_plan::{Plan, Target};
 
 use crate::draw::Weights;
 use crate::request::{CompileError, Operation};
+use crate::runnable;
 use crate::schedule::Share;
 pub(crate) use crowd::Crowd;
 pub(crate) use phases::{Phase, PhaseLoad};
@@ -46,6 +47,14 @@ pub enum WorkloadError {
         /// The file of the times.
         file: String,
     },
+    /// The plan asks for something that this engine does not do yet.
+    #[error("{place} has {what}, which cannot be run yet; leave it out")]
+    NotYet {
+        /// Where.
+        place: String,
+        /// What.
+        what: &'static str,
+    },
     /// A step cannot be sent.
     #[error(transparent)]
     Compile(#[from] CompileError),
@@ -73,6 +82,7 @@ pub(crate) struct Flow {
 impl Workload {
     pub(crate) fn compile(plan: &Plan, segment: Share) -> Result<Self, WorkloadError> {
         let target = traffic_target(plan)?;
+        runnable::check(plan, target)?;
         let operations = Operation::compile_all(plan, target)?;
         let mut next = 0;
         let flows = plan.flows.iter().map(|flow| {

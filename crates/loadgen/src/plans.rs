@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use plimsoll_engine::quick_plan;
 use plimsoll_plan::{
-    Arrivals, HttpVersion, Iterations, Load, Method, Override, Part, Plan, Rate, RateShape, Secret, SourceText,
+    Arrivals, Body, HttpVersion, Iterations, Load, Method, Override, Part, Plan, Rate, RateShape, Secret, SourceText,
     Surroundings, Target, Template, ThinkTime, Tls, Users,
 };
 use plimsoll_record::units::{Quantity, Unit};
@@ -48,10 +48,10 @@ pub(crate) fn from_line(arguments: &QuickArguments) -> Result<Plan, Failure> {
     plan.phases[0].load = load(arguments)?;
     plan.generator.workers = arguments.workers;
     plan.users = Users { count: NonZeroU64::MIN, ..plan.users };
-    let step = &mut plan.flows[0].steps[0];
+    let step = plan.flows[0].steps[0].request_mut().expect("a quick plan makes one request");
     let default = if arguments.body.is_some() { Method::Post } else { Method::Get };
     step.method = arguments.method.map_or(default, method);
-    step.body = arguments.body.as_deref().map(Template::literal);
+    step.body = arguments.body.as_deref().map(|body| Body::Text(Template::literal(body)));
     step.headers = arguments.headers.iter().map(|text| header(text)).collect::<Result<_, _>>()?;
     let timeout = positive_time("--timeout", &arguments.timeout)?;
     plan.generator.drain = timeout;
@@ -111,7 +111,7 @@ fn load(arguments: &QuickArguments) -> Result<Load, Failure> {
     let needed = arguments.requests.and_then(|requests| u32::try_from(requests.get()).ok()).and_then(NonZeroU32::new);
     let users = needed.map_or(users, |needed| needed.min(users));
     let iterations = arguments.requests.map(Iterations::Shared);
-    Ok(Load::Closed { users, spawn_rate: None, ramp_down: None, think: ThinkTime::None, iterations })
+    Ok(Load::Closed { users, spawn_rate: None, ramp_down: None, think: ThinkTime::None, pacing: None, iterations })
 }
 
 /// The rate an option gives, above zero.
@@ -203,11 +203,15 @@ mod tests {
         }
     }
 
+    fn quick_method(words: &str) -> Method {
+        plan(words).unwrap().flows[0].steps[0].request().unwrap().method
+    }
+
     #[test]
     fn a_body_makes_a_post_unless_the_method_is_given() {
-        assert_eq!(plan("-n 1 -d hello").unwrap().flows[0].steps[0].method, Method::Post);
-        assert_eq!(plan("-n 1 -d hello -m put").unwrap().flows[0].steps[0].method, Method::Put);
-        assert_eq!(plan("-n 1").unwrap().flows[0].steps[0].method, Method::Get);
+        assert_eq!(quick_method("-n 1 -d hello"), Method::Post);
+        assert_eq!(quick_method("-n 1 -d hello -m put"), Method::Put);
+        assert_eq!(quick_method("-n 1"), Method::Get);
     }
 
     #[test]

@@ -4,8 +4,12 @@
 //! and the valid words; Rust programs build one directly. Nothing here reads a file or the environment (callers hand
 //! in the text and their [`Surroundings`]), makes traffic, samples or judges.
 
+pub mod condition;
 pub mod criteria;
+pub mod data;
+pub mod flow;
 pub mod model;
+pub mod patterns;
 pub mod template;
 pub mod watch;
 
@@ -22,15 +26,22 @@ mod tree;
 mod words;
 mod write;
 
+pub use condition::{Condition, Operand, Operator, Value};
 pub use criteria::{Comparison, Criterion, Expression, Function, Metric, Scope};
+pub use data::{AtEnd, Attachment, DataSet, DataSource, FileFact, Rows, Take};
 pub use diagnostics::{Problems, SourceText};
+pub use flow::{
+    Action, Auth, Body, Capture, Check, Choice, Expect, Flow, FormContent, FormPart, Missing, Poll, Request, Source,
+    Step, Times,
+};
 pub use model::{
-    AddressRange, Arrivals, Expect, Flow, Generator, HealthCheck, HttpVersion, Identity, Iterations, Limit, Limiter,
-    Load, Method, Phase, Plan, Precision, Rate, RateShape, Recording, Replay, RequestLogging, Step, Target, ThinkTime,
-    Tls, Users, WindowKind,
+    AddressRange, Arrivals, ConnectionUse, Generator, HealthCheck, HttpVersion, Identity, Iterations, Limit, Limiter,
+    Load, Method, Operation, Phase, Plan, Precision, Rate, RateShape, Recording, Replay, RequestLogging, Session,
+    SessionLength, Target, ThinkTime, Tls, Users, WindowKind,
 };
 pub use overrides::{Override, OverrideError};
+pub use patterns::{JsonPath, Pattern, PatternError};
 pub use resolve::{parse, parse_criteria, parse_recorded};
 pub use surroundings::Surroundings;
-pub use template::{Part, Secret, Template, UserPattern};
+pub use template::{Form, Hole, Part, Random, Secret, Template, UserPattern};
 pub use watch::{Alert, LOG_EVENTS, LogEvent, LogWatch, ProcessWatch, RedisSource, Watch};

@@ -2,6 +2,7 @@
 
 mod phases;
 
+use std::collections::HashMap;
 use std::net::IpAddr;
 use std::num::{NonZeroU32, NonZeroU64};
 use std::path::PathBuf;
@@ -10,6 +11,8 @@ use std::time::Duration;
 use url::Url;
 
 use crate::criteria::Criterion;
+use crate::data::DataSet;
+use crate::flow::{self, Auth, Flow, Request, Step};
 use crate::template::{Template, UserPattern};
 use crate::watch::Watch;
 pub use phases::{Arrivals, Iterations, Load, Phase, Rate, RateShape, Recording, Replay, ThinkTime};
@@ -31,6 +34,13 @@ pub struct Plan {
     pub phases: Vec<Phase>,
     /// What users do. Empty for plans that only watch.
     pub flows: Vec<Flow>,
+    /// What runs once before the first phase: what it captures, every user has. A failure ends the run. Nothing of
+    /// it is load, so nothing of it is measured.
+    pub setup: Vec<Step>,
+    /// What runs once after the last phase, also of a run that was stopped. It sees what `setup` captured.
+    pub teardown: Vec<Step>,
+    /// Rows that users bring along.
+    pub data: Vec<DataSet>,
     /// The rate limiter the service is supposed to have.
     pub limiter: Option<Limiter>,
     /// What to watch meanwhile.
@@ -48,6 +58,8 @@ pub struct Target {
     pub health: Option<HealthCheck>,
     /// Headers of every request, in order. Values taken from the environment are secret.
     pub headers: Vec<(String, Template)>,
+    /// Who asks, unless a step says otherwise.
+    pub auth: Option<Auth>,
     /// How long to wait for a complete answer, from the send. Default 30 s.
     pub timeout: Duration,
     /// How long to wait for a connection. Default 10 s.
@@ -143,6 +155,42 @@ pub struct Users {
     pub count: NonZeroU64,
     /// The identity's pattern, e.g. `tenant-{n}` with n from 1. Default `user-{n}`.
     pub id: UserPattern,
+    /// Whether each user keeps the cookies it is given and sends them back (RFC 6265). They live as long as its
+    /// variables. Default false.
+    pub cookies: bool,
+    /// Whose connections requests use. Default pool.
+    pub connections: ConnectionUse,
+    /// When a user of a closed phase ends. `None`: with its phase.
+    pub session: Option<Session>,
+}
+
+/// Whose connections requests use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ConnectionUse {
+    /// Any that is free.
+    Pool,
+    /// Each user its own, opened with its first request and closed when it ends.
+    PerUser,
+    /// A new one for every request.
+    New,
+}
+
+/// The life of a user in a closed phase.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Session {
+    /// How long it is.
+    pub length: SessionLength,
+    /// Whether a new user takes its place: the next identity, without variables and cookies. Default true.
+    pub replace: bool,
+}
+
+/// How long a user lives. It ends its iteration first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SessionLength {
+    /// So many iterations.
+    Iterations(NonZeroU64),
+    /// At least so many requests, tries of a poll included.
+    Requests(NonZeroU64),
 }
 
 /// How the generator works.
@@ -159,6 +207,10 @@ pub struct Generator {
     pub max_send_lag: Duration,
     /// Whether to keep a log of requests. Default: all when the plan has a limiter, none otherwise.
     pub requests: RequestLogging,
+    /// Whether to keep bodies of answers that failed, at most so many bytes of each. `None`: no bodies.
+    pub failed_bodies: Option<NonZeroU32>,
+    /// A request that takes longer is logged as it happens. Steps may say otherwise.
+    pub slow: Option<Duration>,
     /// How long arrivals still open at the end of the last phase may take. Default: the target's timeout.
     pub drain: Duration,
 }
@@ -173,50 +225,16 @@ pub enum Precision {
 }
 
 /// Whether to keep a log of requests.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub enum RequestLogging {
     /// Every request.
     All,
+    /// Those that did not end ok, nor limited: `"bad"`.
+    Bad,
+    /// A share of them, drawn by seed: `"10%"`. Above 0 and below 1.
+    Share(f64),
     /// None.
     None,
-}
-
-/// What a user does in one iteration.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Flow {
-    /// Its name, unique in the plan.
-    pub name: String,
-    /// How often it is chosen, relative to the others. Positive and finite.
-    pub weight: f64,
-    /// Its steps, in order. At least one.
-    pub steps: Vec<Step>,
-}
-
-/// One request of a flow.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Step {
-    /// Its name, unique in the flow. The operation in the record is `name` when the plan has no other step of that
-    /// name, else `flow.name`.
-    pub name: String,
-    /// The method.
-    pub method: Method,
-    /// Path and query.
-    pub path: Template,
-    /// Headers of this request, added to the target's.
-    pub headers: Vec<(String, Template)>,
-    /// The body; `json` in the plan becomes its text, with `content-type: application/json` among the headers.
-    pub body: Option<Template>,
-    /// What answer is expected.
-    pub expect: Expect,
-}
-
-/// What answer a step expects.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Expect {
-    /// Status codes that are ok. Empty: every 2xx and 3xx.
-    pub status: Vec<u16>,
-    /// The status code of a rate-limited answer, counted apart from ok and error.
-    pub limited: Option<u16>,
 }
 
 /// The rate limiter the service is supposed to have.
@@ -242,6 +260,18 @@ pub struct Limit {
 pub enum WindowKind {
     /// In windows aligned to the wall clock: each full second, each full minute.
     Fixed,
+}
+
+/// What is measured together: one row of the record per interval and phase.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Operation<'p> {
+    /// The request's name, with the flow's in front of it when another request has the same; a whole poll has
+    /// `.poll` behind it.
+    pub name: String,
+    /// The request.
+    pub request: &'p Request,
+    /// Whether it is the whole poll of that request rather than each try.
+    pub whole_poll: bool,
 }
 
 impl Default for Tls {
@@ -280,14 +310,37 @@ impl AddressRange {
 }
 
 impl Plan {
-    /// The operations' names, flow by flow and step by step: the indices used in the record.
+    /// All requests of the flows: flow by flow, depth first, in the order they are written. `[setup]` and
+    /// `[teardown]` are no load, and not among them.
+    #[must_use]
+    pub fn requests(&self) -> Vec<&Request> {
+        self.flows.iter().flat_map(|flow| flow::requests(&flow.steps)).collect()
+    }
+
+    /// The operations, in the order of their indices in the record: each request, followed by its whole poll if it
+    /// is polled.
+    #[must_use]
+    pub fn operation_list(&self) -> Vec<Operation<'_>> {
+        let mut count: HashMap<&str, usize> = HashMap::new();
+        for request in self.requests() {
+            *count.entry(&request.name).or_default() += 1;
+        }
+        let mut list = Vec::new();
+        for flow in &self.flows {
+            for request in flow::requests(&flow.steps) {
+                let unique = count[request.name.as_str()] == 1;
+                let name = if unique { request.name.clone() } else { format!("{}.{}", flow.name, request.name) };
+                let poll = request.poll.as_ref().map(|_| format!("{name}.poll"));
+                list.push(Operation { name, request, whole_poll: false });
+                list.extend(poll.map(|name| Operation { name, request, whole_poll: true }));
+            }
+        }
+        list
+    }
+
+    /// The operations' names: the indices used in the record.
     #[must_use]
     pub fn operations(&self) -> Vec<String> {
-        let steps = || self.flows.iter().flat_map(|flow| flow.steps.iter().map(move |step| (flow, step)));
-        let name = |(flow, step): (&Flow, &Step)| {
-            let unique = steps().filter(|(_, other)| other.name == step.name).count() == 1;
-            if unique { step.name.clone() } else { format!("{}.{}", flow.name, step.name) }
-        };
-        steps().map(name).collect()
+        self.operation_list().into_iter().map(|operation| operation.name).collect()
     }
 }

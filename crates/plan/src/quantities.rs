@@ -78,6 +78,17 @@ pub(crate) fn number(text: &Text<'_>, key: &str, unit: Unit, example: &str) -> O
     None
 }
 
+/// A duration in the largest unit that keeps it whole.
+pub(crate) fn show(duration: Duration) -> String {
+    let nanos = duration.as_nanos();
+    for (unit, length) in [("s", 1_000_000_000), ("ms", 1_000_000), ("us", 1_000)] {
+        if nanos.is_multiple_of(length) {
+            return format!("{}{unit}", nanos / length);
+        }
+    }
+    format!("{}.{:03}us", nanos / 1_000, nanos % 1_000)
+}
+
 /// What a unit measures, in words.
 pub(crate) fn kind(unit: Unit) -> &'static str {
     match unit {

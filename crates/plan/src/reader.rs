@@ -248,6 +248,12 @@ impl<'a> Field<'a> {
         }
     }
 
+    /// What stands under a key, if this is a table that has it.
+    pub(crate) fn entry(&self, key: &str) -> Option<&'a Node> {
+        let Value::Table(table) = &self.node.value else { return None };
+        table.get(key).map(|entry| &entry.node)
+    }
+
     /// The table; anything else is a problem and read as an empty one.
     pub(crate) fn table(&self, what: &str) -> Reader<'a> {
         let (origin, context) = (&self.node.origin, self.context);
@@ -281,6 +287,11 @@ pub(crate) struct Text<'a> {
 }
 
 impl Text<'_> {
+    /// True when a value of the environment is in it.
+    pub(crate) fn has_environment(&self) -> bool {
+        self.variable.is_some()
+    }
+
     /// A part of it, without the space around.
     pub(crate) fn part(&self, range: Range<usize>) -> Self {
         let part = &self.content[range.clone()];

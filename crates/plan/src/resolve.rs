@@ -2,19 +2,32 @@
 //!
 //! A new table gets a file of its own below, one field here, and its lines in the writer.
 
+mod bodies;
+mod captures;
+mod checks;
+mod conditions;
 mod connections;
 mod criteria;
 mod crowds;
+mod data;
+mod files;
 mod flows;
 mod headers;
+mod holes;
 mod limiter;
+mod names;
 mod needs;
 mod open;
 mod phases;
 mod rates;
 mod replay;
+mod requests;
+mod steps;
 mod target;
 mod templates;
+mod think;
+mod users;
+mod values;
 mod watch;
 
 pub(crate) use self::connections::word as http_word;
@@ -22,12 +35,16 @@ pub(crate) use self::connections::word as http_word;
 use std::cell::RefCell;
 
 use crate::criteria::Criterion;
+use crate::data::DataSet;
 use crate::diagnostics::{Origin, Problem, Problems, SourceText};
-use crate::model::Plan;
+use crate::flow::{Flow, Step};
+use crate::model::{Plan, Target};
 use crate::overrides::{self, Override};
 use crate::reader::{Context, Field, Reader};
 use crate::surroundings::Surroundings;
 use crate::tree::{self, Table};
+
+use names::Names;
 
 /// Reads a plan: overrides are applied, variables and files looked up, defaults filled in, and everything is checked.
 ///
@@ -123,22 +140,61 @@ fn plan(reader: &Reader<'_>) -> Plan {
     reader.optional("schema", schema);
     let name = reader.required("name", "\"my-service\"", Field::name).unwrap_or_default();
     let seed = reader.optional("seed", |field| field.whole(0)).unwrap_or(1);
-    let target = reader.field("target").as_ref().map(target::target);
     let users = target::users(reader.field("users").as_ref());
+    let traffic = traffic(reader);
     let limiter_field = reader.field("limiter");
-    let timeout = target.as_ref().map(|target| target.timeout);
+    let timeout = traffic.target.as_ref().map(|target| target.timeout);
     let generator = target::generator(reader.field("generator").as_ref(), limiter_field.is_some(), timeout);
     let phases = reader.field("phases").as_ref().map(phases::read).unwrap_or_default();
-    let typed = target.as_ref().is_some_and(|target| flows::has_content_type(&target.headers));
-    let flows = reader.field("flows").map(|field| flows::read(&field, typed)).unwrap_or_default();
     let limiter = limiter_field.as_ref().map(limiter::read);
     let watch = reader.field("watch").as_ref().map(watch::read);
     check_whole(reader);
-    let mut plan = Plan { name, seed, target, users, generator, phases, flows, limiter, watch, criteria: Vec::new() };
+    let Traffic { target, data, setup, flows, teardown } = traffic;
+    let criteria = Vec::new();
+    let mut plan =
+        Plan { name, seed, target, users, generator, phases, flows, setup, teardown, data, limiter, watch, criteria };
+    check_operations(reader, &plan);
     if let Some(field) = reader.field("criteria") {
         plan.criteria = criteria::read(&field, &plan);
     }
     plan
+}
+
+/// Everything that names values of users.
+struct Traffic {
+    target: Option<Target>,
+    data: Vec<DataSet>,
+    setup: Vec<Step>,
+    flows: Vec<Flow>,
+    teardown: Vec<Step>,
+}
+
+fn traffic(reader: &Reader<'_>) -> Traffic {
+    let sets = reader.field("data").as_ref().map(data::read).unwrap_or_default();
+    let plain = Names::of_plan(names::columns(&sets));
+    let setup_field = reader.field("setup");
+    // Whatever setup captures, everything else may name: also the target, which setup's own steps are aimed at.
+    let shared = setup_field.as_ref().and_then(|field| field.entry("steps")).map(|steps| plain.after_steps(steps));
+    let shared = shared.unwrap_or_else(|| plain.clone());
+    let target = reader.field("target").map(|field| target::target(&field, &shared.of_user()));
+    let headers = target.as_ref().map_or(&[][..], |target| &target.headers);
+    let once = |field: Option<Field<'_>>, what: &str, names: &Names| {
+        field.map(|field| flows::once(&field, what, headers, names)).unwrap_or_default()
+    };
+    let setup = once(setup_field, "[setup]", &plain);
+    let flows = reader.field("flows").map(|field| flows::read(&field, headers, &shared)).unwrap_or_default();
+    let teardown = once(reader.field("teardown"), "[teardown]", &shared);
+    Traffic { data: sets.into_iter().filter_map(|(_, set)| set).collect(), setup, flows, teardown, target }
+}
+
+/// Records and criteria know operations by name.
+fn check_operations(reader: &Reader<'_>, plan: &Plan) {
+    let operations = plan.operations();
+    let double = operations.iter().enumerate().find(|(i, name)| operations[..*i].contains(name));
+    if let Some((_, name)) = double.filter(|_| reader.context.problems.borrow().is_empty()) {
+        let help = "the poll of a step is measured as `STEP.poll`: give the step or the flow another name";
+        reader.reject(format!("two operations are named `{name}`"), help);
+    }
 }
 
 /// Traffic needs a target, phases and flows; a plan without them must at least watch.

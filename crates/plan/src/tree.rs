@@ -30,6 +30,11 @@ pub(crate) enum Value {
 }
 
 impl Value {
+    /// The table, if it is one.
+    pub(crate) fn as_table(&self) -> Option<&Table> {
+        if let Self::Table(table) = self { Some(table) } else { None }
+    }
+
     /// The word for messages.
     pub(crate) fn kind(&self) -> &'static str {
         match self {

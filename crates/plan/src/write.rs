@@ -3,6 +3,7 @@
 //! Written line by line, not through a serialiser: steps and headers have an order, and units read better than
 //! numbers. The same plan always gives the same bytes.
 
+mod flows;
 mod phases;
 
 use std::fmt::Write as _;
@@ -15,11 +16,12 @@ use plimsoll_record::verdict::Severity;
 
 use crate::criteria::Criterion;
 use crate::model::{
-    AddressRange, Expect, Flow, Generator, Limit, Limiter, Method, Plan, Precision, RequestLogging, Step, Target, Tls,
-    WindowKind,
+    AddressRange, ConnectionUse, Generator, Limit, Limiter, Method, Plan, Precision, RequestLogging, Session,
+    SessionLength, Target, Tls, Users, WindowKind,
 };
+use crate::quantities::show as duration;
 use crate::resolve::http_word;
-use crate::template::{Part, Template};
+use crate::template::{Form, Part, Template};
 use crate::watch::{Alert, LogWatch, ProcessWatch, RedisSource, Watch};
 
 impl Plan {
@@ -34,12 +36,13 @@ impl Plan {
         if let Some(target) = &self.target {
             out.target(target);
         }
-        out.table("[users]");
-        out.line("count", &self.users.count.to_string());
-        out.line("id", &quote(&format!("{}{{n}}{}", self.users.id.prefix, self.users.id.suffix)));
+        out.users(&self.users);
         out.generator(&self.generator);
         self.phases.iter().for_each(|phase| out.phase(phase));
+        self.data.iter().for_each(|set| out.data(set));
+        out.once("setup", &self.setup);
         self.flows.iter().for_each(|flow| out.flow(flow));
+        out.once("teardown", &self.teardown);
         if let Some(limiter) = &self.limiter {
             out.limiter(limiter);
         }
@@ -77,6 +80,9 @@ impl Lines {
             self.line("health", &quote(&format!("{} {}", method(health.method).to_uppercase(), health.path)));
         }
         self.line("headers", &headers(&target.headers));
+        if let Some(auth) = &target.auth {
+            self.line("auth", &flows::auth(auth));
+        }
         self.line("timeout", &quoted_duration(target.timeout));
         self.line("connect_timeout", &quoted_duration(target.connect_timeout));
         self.line("connections", &target.connections.to_string());
@@ -86,6 +92,27 @@ impl Lines {
             self.line("tls", &tls(&target.tls));
         }
         self.line("local_addresses", &list(target.local_addresses.iter().copied().map(address_range)));
+    }
+
+    fn users(&mut self, users: &Users) {
+        self.table("[users]");
+        self.line("count", &users.count.to_string());
+        self.line("id", &quote(&format!("{}{{n}}{}", users.id.prefix, users.id.suffix)));
+        self.line("cookies", if users.cookies { "true" } else { "false" });
+        let connections = match users.connections {
+            ConnectionUse::Pool => "pool",
+            ConnectionUse::PerUser => "per_user",
+            ConnectionUse::New => "new",
+        };
+        self.line("connections", &quote(connections));
+        if let Some(Session { length, replace }) = users.session {
+            let length = match length {
+                SessionLength::Iterations(count) => format!("{{ iterations = {count} }}"),
+                SessionLength::Requests(count) => format!("{{ requests = {count} }}"),
+            };
+            self.line("session", &length);
+            self.line("replace", if replace { "true" } else { "false" });
+        }
     }
 
     fn generator(&mut self, generator: &Generator) {
@@ -103,30 +130,20 @@ impl Lines {
         self.line("interval", &quoted_duration(generator.interval));
         self.line("max_send_lag", &quoted_duration(generator.max_send_lag));
         let requests = match generator.requests {
-            RequestLogging::All => "all",
-            RequestLogging::None => "none",
+            RequestLogging::All => "all".to_owned(),
+            RequestLogging::None => "none".to_owned(),
+            RequestLogging::Bad => "bad".to_owned(),
+            RequestLogging::Share(share) => show_share(share),
         };
-        self.line("requests", &quote(requests));
+        self.line("requests", &quote(&requests));
+        if let Some(cap) = generator.failed_bodies {
+            self.line("bodies", &quote("failed"));
+            self.line("body_cap", &flows::cap(cap.get()));
+        }
+        if let Some(slow) = generator.slow {
+            self.line("slow", &quoted_duration(slow));
+        }
         self.line("drain", &quoted_duration(generator.drain));
-    }
-
-    fn flow(&mut self, flow: &Flow) {
-        self.table(&format!("[flows.{}]", key(&flow.name)));
-        self.line("weight", &format!("{:?}", flow.weight));
-        for step in &flow.steps {
-            self.table(&format!("[[flows.{}.steps]]", key(&flow.name)));
-            self.step(step);
-        }
-    }
-
-    fn step(&mut self, step: &Step) {
-        self.line("name", &quote(&step.name));
-        self.line(method(step.method), &template(&step.path));
-        self.line("headers", &headers(&step.headers));
-        if let Some(body) = &step.body {
-            self.line("body", &template(body));
-        }
-        self.line("expect", &expect(&step.expect));
     }
 
     fn limiter(&mut self, limiter: &Limiter) {
@@ -200,7 +217,23 @@ fn toml_string(text: &str) -> String {
 
 /// A key: quoted unless it is a name. Variables are not looked up in keys.
 fn key(text: &str) -> String {
-    if crate::words::is_name(text) { text.to_owned() } else { toml_string(text) }
+    if crate::words::is_name(text) { text.to_owned() } else { quoted_key(text) }
+}
+
+/// A key on one line, whatever is in it.
+fn quoted_key(text: &str) -> String {
+    let mut key = String::from("\"");
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => key.extend(['\\', c]),
+            c if c.is_control() => {
+                let _ = write!(key, "\\u{:04X}", u32::from(c));
+            }
+            c => key.push(c),
+        }
+    }
+    key.push('"');
+    key
 }
 
 fn list(items: impl Iterator<Item = String>) -> String {
@@ -221,8 +254,14 @@ fn template(template: &Template) -> String {
             Part::Environment { name, .. } => {
                 let _ = write!(text, "${{{name}}}");
             }
-            Part::UserId => text.push_str("{user.id}"),
-            Part::UserNumber => text.push_str("{user.n}"),
+            Part::Hole(hole, form) => {
+                let form = match form {
+                    Form::Text => "",
+                    Form::Json => ":json",
+                    Form::Raw => ":raw",
+                };
+                let _ = write!(text, "{{{hole}{form}}}");
+            }
         }
     }
     toml_string(&text)
@@ -241,36 +280,16 @@ fn method(method: Method) -> &'static str {
     }
 }
 
-/// A duration in the largest unit that keeps it whole.
-fn duration(duration: Duration) -> String {
-    let nanos = duration.as_nanos();
-    for (unit, length) in [("s", 1_000_000_000), ("ms", 1_000_000), ("us", 1_000)] {
-        if nanos.is_multiple_of(length) {
-            return format!("{}{unit}", nanos / length);
-        }
-    }
-    format!("{}.{:03}us", nanos / 1_000, nanos % 1_000)
-}
-
 fn quoted_duration(value: Duration) -> String {
     quote(&duration(value))
 }
 
-fn expect(expect: &Expect) -> String {
-    let mut fields = Vec::new();
-    if !expect.status.is_empty() {
-        fields.push(format!("status = {}", list(statuses(&expect.status).into_iter())));
-    }
-    fields.extend(expect.limited.map(|status| format!("limited = {status}")));
-    if fields.is_empty() { "{}".to_owned() } else { format!("{{ {} }}", fields.join(", ")) }
-}
-
-/// Whole classes as `"2xx"`, other codes as they are.
-fn statuses(codes: &[u16]) -> Vec<String> {
-    let whole = |class: u16| (class * 100..class * 100 + 100).all(|code| codes.contains(&code));
-    let classes: Vec<u16> = (1..=5).filter(|class| whole(*class)).collect();
-    let single = codes.iter().filter(|code| !classes.contains(&(**code / 100)));
-    classes.iter().map(|class| format!("\"{class}xx\"")).chain(single.map(u16::to_string)).collect()
+/// A share in percent that is read back as the same number, else as close as percents go.
+fn show_share(share: f64) -> String {
+    let percent = share * 100.0;
+    let same = |text: &String| Quantity::parse(text).is_ok_and(|quantity| quantity.value == share);
+    let rounded = (0..=17).map(|digits| format!("{percent:.digits$}%")).find(same);
+    rounded.unwrap_or_else(|| format!("{percent}%"))
 }
 
 fn limit(limit: &Limit) -> String {

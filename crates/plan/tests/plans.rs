@@ -4,9 +4,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use plimsoll_plan::{
-    AddressRange, Arrivals, Expect, HttpVersion, Identity, Iterations, Load, Override, Part, Plan, Precision, Rate,
-    RateShape, Recording, RedisSource, Replay, RequestLogging, Scope, Secret, SourceText, Surroundings, Template,
-    ThinkTime, Tls, parse, parse_criteria, parse_recorded,
+    AddressRange, Arrivals, Body, Expect, Hole, HttpVersion, Identity, Iterations, Load, Override, Part, Plan,
+    Precision, Rate, RateShape, Recording, RedisSource, Replay, RequestLogging, Scope, Secret, SourceText,
+    Surroundings, Template, ThinkTime, Tls, parse, parse_criteria, parse_recorded,
 };
 
 const SMALL: &str = r#"
@@ -78,7 +78,7 @@ fn what_a_plan_leaves_out_gets_the_documented_defaults() {
         (Duration::from_secs(1), Duration::from_millis(10))
     );
     assert_eq!(plan.flows[0].weight, 1.0);
-    assert_eq!(plan.flows[0].steps[0].expect, Expect { status: Vec::new(), limited: None });
+    assert_eq!(plan.flows[0].steps[0].request().unwrap().expect, Expect::default());
     assert!(plan.watch.is_none() && plan.limiter.is_none() && plan.criteria.is_empty());
 }
 
@@ -220,7 +220,7 @@ fn overrides_replace_single_values() {
     assert_eq!((plan.users.count.get(), plan.name.as_str()), (6, "2024"));
     assert_eq!(plan.generator.precision, Some(Precision::Coarse));
     assert_eq!(plan.target.unwrap().headers, [("X-A".to_owned(), Template::literal("1"))]);
-    let step = &plan.flows[0].steps[0];
+    let step = plan.flows[0].steps[0].request().unwrap();
     assert_eq!(step.path, Template::literal("/other"));
     assert_eq!(step.expect.status.len(), 101);
 }
@@ -237,19 +237,19 @@ post = "/api/check?n={user.n}"
 json = { user_id = "{user.id}", "a\"b" = ["{{x}", 1, 2.5, true, "${TOKEN}"] }
 "#;
     let plan = read(text, &[]);
-    let step = &plan.flows[0].steps[0];
+    let step = plan.flows[0].steps[0].request().unwrap();
     let literal = |text: &str| Part::Literal(text.to_owned());
-    let token = Part::Environment { name: "TOKEN".to_owned(), value: Secret::new("t0ken\\\"".to_owned()) };
+    let token = Part::Environment { name: "TOKEN".to_owned(), value: Secret::new("t0ken\"".to_owned()) };
     let body = [
         literal("{\"user_id\":\""),
-        Part::UserId,
+        Hole::UserId.into(),
         literal("\",\"a\\\"b\":[\"{x}\",1,2.5,true,\""),
         token,
         literal("\"]}"),
     ];
-    assert_eq!(step.body.as_ref().unwrap().parts, body);
+    assert_eq!(step.body, Some(Body::Json(Template { parts: body.to_vec() })));
     assert_eq!(step.headers, [("content-type".to_owned(), Template::literal("application/json"))]);
-    assert_eq!(step.path.parts, [literal("/api/check?n="), Part::UserNumber]);
+    assert_eq!(step.path.parts, [literal("/api/check?n="), Hole::UserNumber.into()]);
 }
 
 #[test]

@@ -23,6 +23,9 @@ fn file(name: &str) -> std::io::Result<Vec<u8>> {
         "broken.log" => Ok(b"time\n0.5\nhunter2\n1.5\n-\n".to_vec()),
         "empty.log" => Ok(Vec::new()),
         "ten-years.log" => Ok(b"0.5\n315360000.5\n".to_vec()),
+        "users.csv" | "users.xml" => Ok(b"id, name\n1,ann\n2,bob\n".to_vec()),
+        "ragged.csv" => Ok(b"id,name\n1\n".to_vec()),
+        "lines.jsonl" => Ok(b"{\"a\": 1}\n{\"b\": 2}\n".to_vec()),
         _ => Err(std::io::Error::new(std::io::ErrorKind::NotFound, "no such file")),
     }
 }

@@ -182,8 +182,9 @@ fn incomplete(run: &JudgedRun<'_>, partial: bool, rows: &[RequestRow]) -> Option
 
 /// Which operations the limiter guards: those that expect to be limited, or all when none says so.
 fn limited_operations(run: &JudgedRun<'_>) -> Vec<bool> {
-    let steps = run.plan.flows.iter().flat_map(|flow| &flow.steps);
-    let limited: Vec<bool> = steps.map(|step| step.expect.limited.is_some()).collect();
+    let operations = run.plan.operation_list();
+    let limited: Vec<bool> =
+        operations.iter().map(|one| one.request.expect.limited.is_some() && !one.whole_poll).collect();
     if limited.contains(&true) { limited } else { Vec::new() }
 }
 

@@ -37,8 +37,8 @@ fn from_rust(phases: Vec<Phase>) -> Plan {
     (plan.seed, plan.phases) = (42, phases);
     plan.users.count = NonZeroU64::new(7).unwrap();
     let flow = |name: &str, weight, step_name: &str, path: &str| {
-        let steps = vec![step(step_name, plimsoll_plan::Method::Get, path)];
-        plimsoll_plan::Flow { name: name.to_owned(), weight, steps }
+        let steps = vec![step(step_name, plimsoll_plan::Method::Get, path).into()];
+        plimsoll_plan::Flow { name: name.to_owned(), weight, pacing: None, headers: Vec::new(), steps }
     };
     plan.flows = vec![flow("often", 3.0, "a", "/a"), flow("rarely", 0.5, "b", "/b")];
     plan
@@ -115,6 +115,7 @@ fn crowds_that_think_come_leave_and_finish() {
         spawn_rate: spawn.map(rate),
         ramp_down: ramp_down.map(Duration::from_secs),
         think,
+        pacing: None,
         iterations,
     };
     let stated = [

@@ -61,7 +61,7 @@ impl Compiler {
             Load::Replay(replay) => {
                 self.open(Schedule::replay(replay, length).ok_or_else(|| no_times(&phase.name, replay))?)
             }
-            Load::Closed { users, spawn_rate, ramp_down, think, iterations } => {
+            Load::Closed { users, spawn_rate, ramp_down, think, pacing: _, iterations } => {
                 let (users, ramp_down) = (u64::from(users.get()), ramp_down.map_or(0, nanos));
                 let (spawn_rate, think, iterations) = (*spawn_rate, *think, *iterations);
                 let plan = CrowdPlan { users, start, end, spawn_rate, ramp_down, think, iterations };

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use h2::Reason;
 use plimsoll_engine::health_check;
-use plimsoll_plan::{HealthCheck, HttpVersion, Method, Plan, Template};
+use plimsoll_plan::{Body, HealthCheck, HttpVersion, Method, Plan, Template};
 use plimsoll_record::ledger::Outcome;
 use plimsoll_record::summary::Facts;
 
@@ -71,8 +71,8 @@ fn a_server_that_allows_fewer_streams_gets_fewer() {
 fn a_body_arrives_whole() {
     let server = server(Manner::default());
     let mut plan = shared(&server, 4, 100);
-    let step = &mut plan.flows[0].steps[0];
-    (step.method, step.body) = (Method::Post, Some(Template::literal(&"x".repeat(100_000))));
+    let step = plan.flows[0].steps[0].request_mut().unwrap();
+    (step.method, step.body) = (Method::Post, Some(Body::Text(Template::literal(&"x".repeat(100_000)))));
     let (_, facts) = record(&plan);
     assert_eq!(count(&facts, Outcome::Ok), 100);
     assert_eq!(server.seen().body_bytes, 10_000_000);

@@ -53,7 +53,7 @@ fn a_server_that_closes_after_each_answer_is_reached_anew() {
 fn a_head_request_has_no_body() {
     let server = server(&[]);
     let mut plan = closed(server.url(), 1, 5);
-    plan.flows[0].steps[0].method = Method::Head;
+    plan.flows[0].steps[0].request_mut().unwrap().method = Method::Head;
     plan.target.as_mut().unwrap().timeout = Duration::from_secs(2);
     // The scripted server sends its two bytes of body all the same, and so breaks the next answer.
     let (_, facts) = record(&plan);
@@ -82,7 +82,8 @@ fn nobody_listening_is_refused() {
 fn an_answer_of_the_limiter_is_counted_apart() {
     let server = server(&[Reply::Status(200), Reply::Status(429), Reply::Status(429)]);
     let mut plan = closed(server.url(), 3, 30);
-    plan.flows[0].steps[0].expect = Expect { status: vec![200], limited: Some(429) };
+    let expect = Expect { status: vec![200], limited: Some(429), ..Expect::default() };
+    plan.flows[0].steps[0].request_mut().unwrap().expect = expect;
     let (_, facts) = record(&plan);
     let all = totals(&facts);
     assert_eq!((count(&facts, Outcome::Ok), count(&facts, Outcome::Limited)), (10, 20));
@@ -112,9 +113,10 @@ fn the_request_log_has_one_row_per_arrival() {
 fn the_steps_of_a_flow_follow_one_another_and_end_with_a_failure() {
     let server = server(&[Reply::Status(200), Reply::Status(200), Reply::Status(500)]);
     let mut plan = closed(server.url(), 1, 10);
-    let step = plan.flows[0].steps[0].clone();
-    let named = |name: &str| plimsoll_plan::Step { name: name.to_owned(), ..step.clone() };
-    plan.flows = vec![Flow { name: "buy".to_owned(), weight: 1.0, steps: ["a", "b", "c", "d"].map(named).to_vec() }];
+    let step = plan.flows[0].steps[0].request().unwrap().clone();
+    let named = |name: &str| plimsoll_plan::Request { name: name.to_owned(), ..step.clone() }.into();
+    plan.flows[0] =
+        Flow { name: "buy".to_owned(), steps: ["a", "b", "c", "d"].map(named).to_vec(), ..plan.flows[0].clone() };
     let (_, facts) = record(&plan);
     let of = |operation| facts.totals(&Scope { operation: Some(operation), ..Scope::default() }).ledger;
     assert_eq!([of(0).scheduled(), of(1).scheduled(), of(2).scheduled(), of(3).scheduled()], [10, 10, 10, 0]);

@@ -72,6 +72,7 @@ pub(crate) fn closed_phase(name: &str, users: u32, think: Duration, length: Dura
         spawn_rate: None,
         ramp_down: None,
         think: ThinkTime::Constant(think),
+        pacing: None,
         iterations: None,
     };
     Phase { name: name.to_owned(), start: None, duration: Some(length), load }

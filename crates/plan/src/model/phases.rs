@@ -44,6 +44,9 @@ pub enum Load {
         ramp_down: Option<Duration>,
         /// The pause between an answer and the next request.
         think: ThinkTime,
+        /// A user starts iterations this far apart, however long they take; one that takes longer is followed at
+        /// once. A flow's own pacing goes before. The think time stands between requests of an iteration only.
+        pacing: Option<Duration>,
         /// How often they go through a flow; `None`: until the phase ends.
         iterations: Option<Iterations>,
     },
@@ -195,5 +198,25 @@ pub enum ThinkTime {
         min: Duration,
         /// The longest.
         max: Duration,
+    },
+    /// Normal, cut off at zero: `"normal(10s, 2s)"`.
+    Normal {
+        /// The mean.
+        mean: Duration,
+        /// The standard deviation.
+        deviation: Duration,
+    },
+    /// Log-normal, as people's pauses often are: `"lognormal(8s, p95 = 20s)"`. Its sigma is
+    /// ln(p95 / median) / 1.6449 (the 0.95 quantile of the normal distribution).
+    LogNormal {
+        /// Half of the pauses are shorter. Above zero.
+        median: Duration,
+        /// 95 % of the pauses are shorter. At least the median.
+        p95: Duration,
+    },
+    /// Exponential: `"exponential(10s)"`.
+    Exponential {
+        /// The mean.
+        mean: Duration,
     },
 }

@@ -6,9 +6,11 @@ use std::time::Duration;
 use plimsoll_record::units::Unit;
 
 use crate::model::{Iterations, Load, Rate, ThinkTime};
-use crate::quantities::{self, duration};
+use crate::quantities;
 use crate::reader::{Field, Reader};
 use crate::tree::Value;
+
+use super::{flows, think};
 
 /// The fields of a closed phase. `Some(None)`: stated, but not readable.
 pub(super) struct Crowd {
@@ -16,6 +18,7 @@ pub(super) struct Crowd {
     spawn_rate: Option<Option<Rate>>,
     ramp_down: Option<Option<Duration>>,
     think: Option<Option<ThinkTime>>,
+    pacing: Option<Option<Duration>>,
     iterations: Option<Option<Iterations>>,
 }
 
@@ -25,7 +28,8 @@ impl Crowd {
             users: reader.field("users").as_ref().map(Field::positive),
             spawn_rate: reader.field("spawn_rate").map(|field| spawn_rate(&field)),
             ramp_down: reader.field("ramp_down").map(|field| field.positive_duration("30s")),
-            think: reader.field("think").map(|field| think_time(&field)),
+            think: reader.field("think").map(|field| think::read(&field)),
+            pacing: reader.field("pacing").as_ref().map(flows::pacing),
             iterations: reader.field("iterations").map(|field| iterations(&field)),
         }
     }
@@ -36,6 +40,7 @@ impl Crowd {
             (self.spawn_rate.is_some(), "spawn_rate"),
             (self.ramp_down.is_some(), "ramp_down"),
             (self.think.is_some(), "think"),
+            (self.pacing.is_some(), "pacing"),
             (self.iterations.is_some(), "iterations"),
         ];
         stated.iter().find(|(stated, _)| *stated).map(|(_, word)| *word)
@@ -62,6 +67,7 @@ impl Crowd {
             spawn_rate: self.spawn_rate.flatten(),
             ramp_down: self.ramp_down.flatten(),
             think: self.think.flatten().unwrap_or(ThinkTime::None),
+            pacing: self.pacing.flatten(),
             iterations: self.iterations.flatten(),
         }
     }
@@ -96,20 +102,4 @@ fn spawn_rate(field: &Field<'_>) -> Option<Rate> {
         text.reject("`spawn_rate` must be above zero: no user would ever start", None, "write for example `10/s`");
     }
     Rate::per_second(spawn_rate)
-}
-
-/// `2s`, or `5s..15s`.
-fn think_time(field: &Field<'_>) -> Option<ThinkTime> {
-    let text = field.quantity_text("5s..15s")?;
-    let Some(dots) = text.content.find("..") else {
-        let pause = duration(&text, field.key, Duration::ZERO, "2s")?;
-        return Some(if pause.is_zero() { ThinkTime::None } else { ThinkTime::Constant(pause) });
-    };
-    let min = duration(&text.part(0..dots), field.key, Duration::ZERO, "5s..15s");
-    let max = duration(&text.part(dots + 2..text.content.len()), field.key, Duration::ZERO, "5s..15s");
-    let (min, max) = (min?, max?);
-    if max < min {
-        text.reject("the longest think time is less than the shortest", None, "the shorter one comes first: `5s..15s`");
-    }
-    Some(ThinkTime::Uniform { min, max })
 }

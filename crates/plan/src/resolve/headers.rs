@@ -5,18 +5,19 @@ use crate::reader::{Context, Field};
 use crate::template::Template;
 use crate::tree::{Entry, Table};
 
+use super::names::Names;
 use super::templates;
 
 /// Headers that say where a message ends: the client sets them, a second opinion would tear the connection.
 const FRAMING: [&str; 4] = ["connection", "content-length", "te", "transfer-encoding"];
 
 /// Reads a table of headers, in the order stated.
-pub(super) fn read(field: &Field<'_>) -> Vec<(String, Template)> {
+pub(super) fn read(field: &Field<'_>, names: &Names) -> Vec<(String, Template)> {
     let reader = field.table(&format!("`{}`", field.key));
     for entry in &reader.table.entries {
         check_name(entry, reader.table, field.context);
     }
-    let header = |entry: &Entry| (entry.key.clone(), templates::header(&Field::of(entry, field.context)));
+    let header = |entry: &Entry| (entry.key.clone(), templates::header(&Field::of(entry, field.context), names));
     reader.table.entries.iter().map(header).collect()
 }
 

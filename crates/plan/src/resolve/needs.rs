@@ -59,15 +59,15 @@ fn missing_limiter(plan: &Plan) -> Option<Complaint> {
     if plan.limiter.is_none() {
         return Some(("there is no [limiter] to judge", "add `[limiter]` with `limits = [\"5/s\", \"10/min\"]`"));
     }
-    if plan.generator.requests == RequestLogging::None {
-        let help = "leave `requests = \"none\"` out of [generator]";
-        return Some(("the limiter is judged by the log of requests, which is off", help));
+    if plan.generator.requests != RequestLogging::All {
+        let help = "leave `requests` out of [generator]";
+        return Some(("the limiter is judged by the log of all requests, which is off", help));
     }
     missing_traffic(plan).or_else(|| missing_limited(plan))
 }
 
 fn missing_limited(plan: &Plan) -> Option<Complaint> {
-    let limited = plan.flows.iter().flat_map(|flow| &flow.steps).any(|step| step.expect.limited.is_some());
+    let limited = plan.requests().iter().any(|request| request.expect.limited.is_some());
     let help = "add it to the step: `expect = { status = [200, 429], limited = 429 }`";
     (!limited).then_some(("no step says which status a limited answer has", help))
 }

@@ -5,11 +5,14 @@ use std::time::Duration;
 
 use url::Url;
 
-use crate::model::{Generator, HealthCheck, HttpVersion, Method, Precision, RequestLogging, Target, Users};
+use crate::model::{
+    ConnectionUse, Generator, HealthCheck, HttpVersion, Method, Precision, RequestLogging, Target, Users,
+};
 use crate::reader::{Field, Reader, Text};
 use crate::template::UserPattern;
 
-use super::{connections, headers};
+use super::names::Names;
+use super::{connections, headers, requests, users as life};
 
 const TIMEOUT: Duration = Duration::from_secs(30);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -29,12 +32,13 @@ pub(super) const METHODS: [(&str, Method); 7] = [
 ];
 
 /// Reads `[target]`.
-pub(super) fn target(field: &Field<'_>) -> Target {
+pub(super) fn target(field: &Field<'_>, names: &Names) -> Target {
     let reader = field.table("[target]");
     let url = reader.required("url", "\"http://127.0.0.1:8080\"", base_url).unwrap_or_else(stand_in_url);
     let target = Target {
         health: reader.optional("health", health),
-        headers: reader.field("headers").as_ref().map(headers::read).unwrap_or_default(),
+        headers: reader.field("headers").map(|field| headers::read(&field, names)).unwrap_or_default(),
+        auth: reader.optional("auth", |field| requests::auth(field, names)),
         timeout: reader.optional("timeout", |field| field.positive_duration("30s")).unwrap_or(TIMEOUT),
         connect_timeout: reader
             .optional("connect_timeout", |field| field.positive_duration("10s"))
@@ -46,6 +50,7 @@ pub(super) fn target(field: &Field<'_>) -> Target {
         local_addresses: reader.field("local_addresses").as_ref().map(connections::addresses).unwrap_or_default(),
         url,
     };
+    requests::check_auth(&reader, target.auth.as_ref(), &target.headers);
     reader.finish();
     target
 }
@@ -110,11 +115,15 @@ fn health(field: &Field<'_>) -> Option<HealthCheck> {
 pub(super) fn users(field: Option<&Field<'_>>) -> Users {
     let default = || UserPattern { prefix: "user-".to_owned(), suffix: String::new() };
     let Some(reader) = field.map(|field| field.table("[users]")) else {
-        return Users { count: std::num::NonZeroU64::MIN, id: default() };
+        let (count, connections) = (std::num::NonZeroU64::MIN, ConnectionUse::Pool);
+        return Users { count, id: default(), cookies: false, connections, session: None };
     };
     let users = Users {
         count: reader.optional("count", Field::positive).unwrap_or(std::num::NonZeroU64::MIN),
         id: reader.optional("id", user_pattern).unwrap_or_else(default),
+        cookies: reader.optional("cookies", Field::boolean).unwrap_or(false),
+        connections: reader.optional("connections", life::connections).unwrap_or(ConnectionUse::Pool),
+        session: life::session(&reader),
     };
     reader.finish();
     users
@@ -145,6 +154,8 @@ pub(super) fn generator(field: Option<&Field<'_>>, has_limiter: bool, timeout: O
         interval: INTERVAL,
         max_send_lag: MAX_SEND_LAG,
         requests: if has_limiter { RequestLogging::All } else { RequestLogging::None },
+        failed_bodies: None,
+        slow: None,
         drain: timeout.unwrap_or(TIMEOUT),
     };
     if let Some(reader) = field.map(|field| field.table("[generator]")) {
@@ -160,8 +171,9 @@ fn read_generator(reader: &Reader<'_>, generator: &mut Generator) {
     generator.precision = reader.optional("precision", |field| field.choice(&words));
     let interval = reader.optional("interval", |field| field.duration(Duration::from_millis(100), "1s"));
     let max_send_lag = reader.optional("max_send_lag", |field| field.positive_duration("10ms"));
-    let words = [("all", RequestLogging::All), ("none", RequestLogging::None)];
-    let requests = reader.optional("requests", |field| field.choice(&words));
+    let requests = reader.optional("requests", life::request_logging);
+    generator.failed_bodies = life::failed_bodies(reader);
+    generator.slow = reader.optional("slow", |field| field.positive_duration("3s"));
     let drain = reader.optional("drain", |field| field.duration(Duration::ZERO, "30s"));
     generator.interval = interval.unwrap_or(generator.interval);
     generator.max_send_lag = max_send_lag.unwrap_or(generator.max_send_lag);

@@ -12,11 +12,12 @@ impl Lines {
         match &phase.load {
             Load::Open { rate, arrivals } => self.open(rate, *arrivals),
             Load::Replay(replay) => self.line("arrivals", &recorded(replay)),
-            Load::Closed { users, spawn_rate, ramp_down, think, iterations } => {
+            Load::Closed { users, spawn_rate, ramp_down, think, pacing, iterations } => {
                 self.line("users", &users.to_string());
                 self.optional("spawn_rate", *spawn_rate, quoted_rate);
                 self.optional("ramp_down", *ramp_down, quoted_duration);
                 self.line("think", &quote(&think_time(*think)));
+                self.optional("pacing", *pacing, quoted_duration);
                 self.optional("iterations", *iterations, self::iterations);
             }
         }
@@ -75,10 +76,13 @@ fn rate_shape(shape: &RateShape) -> String {
     }
 }
 
-fn think_time(think: ThinkTime) -> String {
+pub(super) fn think_time(think: ThinkTime) -> String {
     match think {
         ThinkTime::None => "0s".to_owned(),
         ThinkTime::Constant(pause) => duration(pause),
         ThinkTime::Uniform { min, max } => format!("{}..{}", duration(min), duration(max)),
+        ThinkTime::Normal { mean, deviation } => format!("normal({}, {})", duration(mean), duration(deviation)),
+        ThinkTime::LogNormal { median, p95 } => format!("lognormal({}, p95 = {})", duration(median), duration(p95)),
+        ThinkTime::Exponential { mean } => format!("exponential({})", duration(mean)),
     }
 }

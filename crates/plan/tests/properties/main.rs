@@ -1,25 +1,29 @@
 //! Any plan survives the way through its text, and no text makes the reader panic.
 
+mod flows;
+
 use std::net::IpAddr;
 use std::num::{NonZeroU32, NonZeroU64};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use plimsoll_plan::{
-    AddressRange, Alert, Arrivals, Expect, Flow, Generator, HealthCheck, HttpVersion, Identity, Iterations, Limit,
-    Limiter, Load, LogWatch, Method, Override, Part, Phase, Plan, Precision, ProcessWatch, Rate, RateShape, Recording,
-    RedisSource, Replay, RequestLogging, Secret, SourceText, Step, Surroundings, Target, Template, ThinkTime, Tls,
-    UserPattern, Users, Watch, WindowKind, parse, parse_recorded,
+    AddressRange, Alert, Arrivals, ConnectionUse, Form, Generator, HealthCheck, HttpVersion, Identity, Iterations,
+    Limit, Limiter, Load, LogWatch, Method, Override, Part, Phase, Plan, Precision, ProcessWatch, Rate, RateShape,
+    Recording, RedisSource, Replay, RequestLogging, Secret, Session, SessionLength, SourceText, Surroundings, Target,
+    Template, ThinkTime, Tls, UserPattern, Users, Watch, WindowKind, parse, parse_recorded,
 };
 use plimsoll_record::events::Level;
-use proptest::collection::{btree_map, btree_set, vec};
+use proptest::collection::{btree_map, vec};
 use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::select;
 use proptest::test_runner::RngSeed;
 use url::Url;
 
-const EXAMPLE: &str = include_str!("../../../examples/plans/rate-limiter.toml");
+use flows::template;
+
+const EXAMPLE: &str = include_str!("../../../../examples/plans/rate-limiter.toml");
 
 fn name() -> impl Strategy<Value = String> {
     "[a-zA-Z0-9_-]{1,12}"
@@ -42,25 +46,8 @@ fn positive() -> impl Strategy<Value = NonZeroU32> {
     (1..=u32::MAX).prop_map(|number| NonZeroU32::new(number).expect("above zero"))
 }
 
-/// Literals never stand side by side: the reader makes one of them.
-fn template(literal: &'static str) -> impl Strategy<Value = Template> {
-    let hole = prop_oneof![
-        Just(Part::UserId),
-        Just(Part::UserNumber),
-        "[A-Z_][A-Z0-9_]{0,5}".prop_map(|name| Part::Environment { name, value: Secret::new("***".to_owned()) }),
-    ];
-    (literal, vec((hole, literal), 0..4)).prop_map(|(first, rest)| {
-        let mut parts = vec![Part::Literal(first)];
-        for (hole, text) in rest {
-            parts.extend([hole, Part::Literal(text)]);
-        }
-        parts.retain(|part| !matches!(part, Part::Literal(text) if text.is_empty()));
-        Template { parts }
-    })
-}
-
 fn path() -> impl Strategy<Value = Template> {
-    template("[!-\"$-~]{0,8}").prop_map(|mut template| {
+    template("[!-\"$-~]{0,8}", &[Form::Text, Form::Raw]).prop_map(|mut template| {
         match template.parts.first_mut() {
             Some(Part::Literal(text)) => text.insert(0, '/'),
             _ => template.parts.insert(0, Part::Literal("/".to_owned())),
@@ -70,7 +57,8 @@ fn path() -> impl Strategy<Value = Template> {
 }
 
 fn headers() -> impl Strategy<Value = Vec<(String, Template)>> {
-    btree_map("x-[a-z]{1,5}", template("[ -~]{0,8}"), 0..3).prop_map(|headers| headers.into_iter().collect())
+    btree_map("x-[a-z]{1,5}", template("[ -~]{0,8}", &[Form::Text]), 0..3)
+        .prop_map(|headers| headers.into_iter().collect())
 }
 
 fn method() -> impl Strategy<Value = Method> {
@@ -89,13 +77,26 @@ fn target() -> impl Strategy<Value = Target> {
     let health = (method(), "/[!-~]{0,8}").prop_map(|(method, path)| HealthCheck { method, path });
     let place = (1..u16::MAX, "[a-z/]{0,8}");
     let limits = (duration(), duration(), positive(), positive());
-    (place, option::of(health), headers(), limits, http(), option::of(tls()), vec(range(), 0..3)).prop_map(
-        |((port, path), health, headers, limits, http, tls, local_addresses)| {
+    let says = (option::of(health), headers(), option::of(flows::auth()));
+    (place, says, limits, http(), option::of(tls()), vec(range(), 0..3)).prop_map(
+        |((port, path), (health, headers, auth), limits, http, tls, local_addresses)| {
             let (timeout, connect_timeout, connections, streams) = limits;
             let scheme = if tls.is_some() { "https" } else { "http" };
             let url = Url::parse(&format!("{scheme}://127.0.0.1:{port}/{path}")).expect("a URL");
             let tls = tls.unwrap_or_default();
-            Target { url, health, headers, timeout, connect_timeout, connections, http, streams, tls, local_addresses }
+            Target {
+                url,
+                health,
+                headers,
+                auth,
+                timeout,
+                connect_timeout,
+                connections,
+                http,
+                streams,
+                tls,
+                local_addresses,
+            }
         },
     )
 }
@@ -146,11 +147,6 @@ fn load() -> impl Strategy<Value = Load> {
         }),
     ];
     let arrivals = prop_oneof![Just(Arrivals::Uniform), Just(Arrivals::Poisson)];
-    let think = prop_oneof![
-        Just(ThinkTime::None),
-        duration().prop_map(ThinkTime::Constant),
-        (duration(), duration()).prop_map(|(a, b)| ThinkTime::Uniform { min: a.min(b), max: a.max(b) }),
-    ];
     let spawn = option::of((1e-6..1e6).prop_map(|rate| Rate::per_second(rate).expect("finite")));
     let iterations = option::of(prop_oneof![
         (1..=u64::MAX).prop_map(|number| Iterations::Shared(NonZeroU64::new(number).expect("above zero"))),
@@ -164,12 +160,13 @@ fn load() -> impl Strategy<Value = Load> {
             // Numbers of a plan are signed.
             Load::Replay(Replay { file, speed, recording: Recording::Count(count / 2) })
         }),
-        (positive(), spawn, ramp_down, think, iterations).prop_map(
-            |(users, spawn_rate, ramp_down, think, iterations)| Load::Closed {
+        (positive(), spawn, ramp_down, think(), option::of(positive_duration()), iterations).prop_map(
+            |(users, spawn_rate, ramp_down, think, pacing, iterations)| Load::Closed {
                 users,
                 spawn_rate,
                 ramp_down,
                 think,
+                pacing,
                 iterations
             }
         ),
@@ -193,29 +190,12 @@ fn phases() -> impl Strategy<Value = Vec<Phase>> {
     })
 }
 
-fn expect() -> impl Strategy<Value = Expect> {
-    let codes = btree_set(prop_oneof![100..600_u16, Just(200_u16)], 0..4);
-    let classes = btree_set(1..6_u16, 0..2);
-    (codes, classes, option::of(100..600_u16)).prop_map(|(codes, classes, limited)| {
-        let whole = classes.into_iter().flat_map(|class| class * 100..class * 100 + 100);
-        let status: std::collections::BTreeSet<u16> = codes.into_iter().chain(whole).collect();
-        Expect { status: status.into_iter().collect(), limited }
-    })
+fn think() -> impl Strategy<Value = ThinkTime> {
+    flows::think_times()
 }
 
-fn steps() -> impl Strategy<Value = Vec<Step>> {
-    let step = (method(), path(), headers(), option::of(template("(?s).{1,8}")), expect());
-    btree_map(name(), step, 1..3).prop_map(|steps| {
-        let step = |(name, (method, path, headers, body, expect))| Step { name, method, path, headers, body, expect };
-        steps.into_iter().map(step).collect()
-    })
-}
-
-fn flows() -> impl Strategy<Value = Vec<Flow>> {
-    btree_map(name(), (1e-300..1e300, steps()), 1..3).prop_map(|flows| {
-        // Not in the order of their names: the order a plan states must survive.
-        flows.into_iter().rev().map(|(name, (weight, steps))| Flow { name, weight, steps }).collect()
-    })
+fn positive_duration() -> impl Strategy<Value = Duration> {
+    duration().prop_map(|duration| duration.max(Duration::from_nanos(1)))
 }
 
 fn limiter() -> impl Strategy<Value = Limiter> {
@@ -270,18 +250,38 @@ fn watch() -> impl Strategy<Value = Watch> {
 }
 
 fn generator() -> impl Strategy<Value = Generator> {
-    let requests = prop_oneof![Just(RequestLogging::All), Just(RequestLogging::None)];
+    let requests = prop_oneof![
+        Just(RequestLogging::All),
+        Just(RequestLogging::None),
+        Just(RequestLogging::Bad),
+        (1..100_u8).prop_map(|percent| RequestLogging::Share(f64::from(percent) * 0.01)),
+    ];
+    let log = (requests, option::of(positive()), option::of(positive_duration()));
     let precision = option::of(prop_oneof![Just(Precision::Fine), Just(Precision::Coarse)]);
-    (option::of(positive()), precision, interval(), duration(), requests, duration()).prop_map(
-        |(workers, precision, interval, max_send_lag, requests, drain)| Generator {
+    (option::of(positive()), precision, interval(), duration(), log, duration()).prop_map(
+        |(workers, precision, interval, max_send_lag, (requests, failed_bodies, slow), drain)| Generator {
             workers,
             precision,
             interval,
             max_send_lag,
             requests,
+            failed_bodies,
+            slow,
             drain,
         },
     )
+}
+
+fn connections() -> impl Strategy<Value = ConnectionUse> {
+    prop::sample::select(vec![ConnectionUse::Pool, ConnectionUse::PerUser, ConnectionUse::New])
+}
+
+fn session() -> impl Strategy<Value = Session> {
+    let count = (1..=u64::MAX).prop_map(|number| NonZeroU64::new(number).expect("above zero"));
+    (count, any::<bool>(), any::<bool>()).prop_map(|(count, requests, replace)| {
+        let length = if requests { SessionLength::Requests(count) } else { SessionLength::Iterations(count) };
+        Session { length, replace }
+    })
 }
 
 prop_compose! {
@@ -292,13 +292,16 @@ prop_compose! {
         (count, prefix, suffix) in (1..=u64::MAX, "[a-z_.@:~-]{0,5}", "[a-z]{0,3}"),
         generator in generator(),
         phases in phases(),
-        flows in flows(),
+        (flows, data) in (flows::flows(), flows::data()),
+        life in (any::<bool>(), connections(), option::of(session())),
         limiter in option::of(limiter()),
         watch in option::of(watch()),
     ) -> Plan {
         let count = NonZeroU64::new(count).expect("above zero");
-        let users = Users { count, id: UserPattern { prefix, suffix } };
-        Plan { name, seed, target: Some(target), users, generator, phases, flows, limiter, watch, criteria: Vec::new() }
+        let (cookies, connections, session) = life;
+        let users = Users { count, id: UserPattern { prefix, suffix }, cookies, connections, session };
+        let (setup, teardown) = (flows::setup(), flows::setup());
+        Plan { name, seed, target: Some(target), users, generator, phases, flows, setup, teardown, data, limiter, watch, criteria: Vec::new() }
     }
 }
 
@@ -330,6 +333,33 @@ proptest! {
         let start = EXAMPLE.floor_char_boundary(at);
         let end = EXAMPLE.ceil_char_boundary((at + cut).min(EXAMPLE.len()));
         let _ = read(&format!("{}{text}{}", &EXAMPLE[..start], &EXAMPLE[end..]), &[]);
+    }
+
+    #[test]
+    fn no_condition_or_template_makes_the_reader_panic(
+        text in "(status|latency|size|body|header\\.|\\$\\.a\\[|count\\(|\\{user\\.n\\}|\\{|\\}| and | or |not |\\(|\\)|==|!=|<|matches|in|exists|'|\"|[a-z0-9 .,é%\\[\\]$]){0,12}",
+        template in "(\\{random\\.(int|choice|text)\\(|\\{data\\.|\\{user|:json|:raw|\\}|\\{|\\(|\\)|[a-z0-9,. é$]){0,12}",
+    ) {
+        let quoted = |text: &str| toml::Value::String(text.to_owned()).to_string();
+        let step = format!(
+            "\n[[flows.check.steps]]\nname = 'x'\nget = {}\njson = {{ a = {} }}\nexpect.that = {}\n[[flows.check.steps]]\nwhen = {}\nthink = {}\n",
+            quoted(&template), quoted(&template), quoted(&text), quoted(&text), quoted(&text),
+        );
+        let _ = read(&format!("{EXAMPLE}{step}"), &[]);
+    }
+
+    #[test]
+    fn any_condition_is_read_as_it_is_shown(condition in flows::condition(true)) {
+        let text = condition.to_string();
+        let plan = format!(
+            "name = 'x'\ntarget.url = 'http://h'\nphases = [{{ name = 'a', duration = '1s', rate = '1/s' }}]\n\
+             data.rows.rows = [{{ 'first name' = 'a' }}]\nsetup.steps = [{{ set = {{ given = '1', other = '2' }} }}]\n\
+             flows.f.steps = [{{ name = 'a', get = '/', expect = {{ that = {{ c = {} }} }} }}]\n",
+            toml::Value::String(text.replace('$', "$$")),
+        );
+        let plan = parse_recorded(&plan).map_err(|problems| TestCaseError::fail(problems.to_string()))?;
+        let request = plan.flows[0].steps[0].request().expect("a request");
+        prop_assert_eq!(&request.expect.checks[0].condition, &condition, "{}", text);
     }
 
     #[test]
