@@ -189,3 +189,22 @@ fn a_value_that_a_step_may_skip_is_there_afterwards() {
     let token = Template { parts: vec![Hole::Captured("token".to_owned()).into()] };
     assert_eq!(plan.flows[0].steps[1].request().unwrap().auth, Some(Auth::Bearer(token)));
 }
+
+#[test]
+fn the_examples_of_the_reference_are_sound() {
+    let reference = include_str!("../../../docs/plans.md");
+    let blocks: Vec<&str> = reference.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+    assert!(blocks.len() >= 5, "{blocks:?}");
+    for block in blocks {
+        let (steps, block) =
+            if block.starts_with('{') { (block, "") } else { ("{ name = \"a\", get = \"/\" }", block) };
+        let without = |table: &str, line: &'static str| if block.contains(table) { "" } else { line };
+        read(&format!(
+            "name = \"x\"\n{}{}data.rows.rows = [{{ a = 1 }}]\n\
+             [flows.f]\nsteps = [{{ set = {{ id = \"1\" }} }}, {}]\n{block}",
+            without("[target]", "target.url = \"http://h\"\n"),
+            without("[[phases]]", "phases = [{ name = \"a\", duration = \"1s\", users = 1 }]\n"),
+            steps.trim_end(),
+        ));
+    }
+}
