@@ -69,7 +69,7 @@ fn a_url_that_cannot_be_loaded_is_refused_with_a_right_one() {
     let check = |url: &str, words: &[&str]| quick(url).args(["-n", "1"]).run().expect(2, words);
     check("127.0.0.1:8080/", &["127.0.0.1:8080/", "http://"]);
     check("localhost:8080", &["localhost:8080", "http://"]);
-    check("https://127.0.0.1/", &["https://127.0.0.1/", "http://"]);
+    check("ftp://127.0.0.1/", &["ftp://127.0.0.1/", "http://"]);
     check("http://", &["http://127.0.0.1"]);
 }
 
