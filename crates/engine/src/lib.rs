@@ -40,7 +40,18 @@ mod stop;
 
 pub mod schedule;
 
+#[cfg_attr(not(test), expect(dead_code, reason = "users learn to use it next"))]
+mod cookies;
+#[cfg_attr(not(test), expect(dead_code, reason = "users learn to use it next"))]
+mod data;
 mod draw;
+#[cfg_attr(not(test), expect(dead_code, reason = "users learn to use it next"))]
+mod names;
+#[cfg_attr(not(test), expect(dead_code, reason = "users learn to use it next"))]
+mod random;
+#[cfg_attr(not(test), expect(dead_code, reason = "users learn to use it next"))]
+mod visit;
+
 mod feed;
 mod request;
 mod runnable;
