@@ -38,6 +38,8 @@ pub enum Outcome {
     OutOfPorts,
     /// The generator's machine had no memory or socket buffers left for a connection.
     OutOfMemory,
+    /// The generator had no request to send: a value it needs was not there, or cannot stand where it should.
+    NotBuilt,
     /// Any other I/O error.
     Io,
     /// No connection within the plan's timeout.
@@ -71,7 +73,7 @@ pub enum Class {
 
 impl Outcome {
     /// The number of outcomes, for arrays indexed by `outcome as usize`.
-    pub const COUNT: usize = 18;
+    pub const COUNT: usize = 19;
 
     /// Every outcome, in the order of its discriminant.
     pub const ALL: [Self; Self::COUNT] = [
@@ -88,6 +90,7 @@ impl Outcome {
         Self::OutOfDescriptors,
         Self::OutOfPorts,
         Self::OutOfMemory,
+        Self::NotBuilt,
         Self::Io,
         Self::ConnectTimedOut,
         Self::TimedOut,
@@ -112,6 +115,7 @@ impl Outcome {
             Self::OutOfDescriptors => "out_of_descriptors",
             Self::OutOfPorts => "out_of_ports",
             Self::OutOfMemory => "out_of_memory",
+            Self::NotBuilt => "not_built",
             Self::Io => "io",
             Self::ConnectTimedOut => "connect_timed_out",
             Self::TimedOut => "timed_out",
@@ -137,6 +141,7 @@ impl Outcome {
             | Self::OutOfDescriptors
             | Self::OutOfPorts
             | Self::OutOfMemory
+            | Self::NotBuilt
             | Self::Io => Class::Error,
             Self::ConnectTimedOut | Self::TimedOut => Class::TimedOut,
             Self::Dropped => Class::Dropped,

@@ -269,6 +269,7 @@ fn answer(outcome: Outcome) -> Answer {
         | Outcome::OutOfDescriptors
         | Outcome::OutOfPorts
         | Outcome::OutOfMemory
+        | Outcome::NotBuilt
         | Outcome::ConnectTimedOut
         | Outcome::Dropped => Answer::NeverArrived,
     }
