@@ -12,10 +12,12 @@ use plimsoll_record::ledger::Outcome;
 use tokio::sync::mpsc;
 
 use crate::feed::Feed;
+use crate::names::Names;
 use crate::quick_plan;
 use crate::recorder::{Ended, Message, Recorder, RecorderSetup};
 use crate::schedule::Share;
 use crate::text::{Place, Text};
+use crate::visit::{Iteration, Origin};
 use crate::workload::Workload;
 
 const MS: i64 = 1_000_000;
@@ -26,6 +28,7 @@ const FOR_EVER: Duration = Duration::from_secs(1_000_000_000);
 #[derive(Debug)]
 pub struct Template {
     text: Text,
+    origin: Origin,
     scratch: BytesMut,
 }
 
@@ -33,14 +36,18 @@ impl Template {
     /// Compiles the parts of a path.
     #[must_use]
     pub fn path(parts: &[Part]) -> Self {
-        let users = UserPattern { prefix: "tenant-".to_owned(), suffix: String::new() };
+        let mut plan = plan(1, ThinkTime::None);
+        plan.users.id = UserPattern { prefix: "tenant-".to_owned(), suffix: String::new() };
+        let names = Names::compile(&plan, &[]).expect("the plan has no data");
         let template = plimsoll_plan::Template { parts: parts.to_vec() };
-        Self { text: Text::compile(&template, &users, Place::Path), scratch: BytesMut::new() }
+        let text = Text::compile(&template, &names, Place::Path);
+        Self { text, origin: Origin::new(1, false), scratch: BytesMut::new() }
     }
 
     /// The path of one user.
     pub fn fill(&mut self, user: u64) -> Bytes {
-        self.text.fill(user, &mut self.scratch)
+        let visit = self.origin.visit(Iteration { user, phase: 0, number: 1, ordinal: user });
+        self.text.fill(&visit, &mut self.scratch).expect("users have identities")
     }
 }
 

@@ -21,6 +21,8 @@ use plimsoll_record::ledger::Outcome;
 use self::dial::Stream;
 use self::pool::Protocol;
 use crate::request::{Operation, RequestBody};
+use crate::text::Unfilled;
+use crate::visit::Visit;
 
 pub use dial::RouteError;
 pub(crate) use dial::{DialError, Route, address_of};
@@ -54,15 +56,25 @@ pub(crate) enum Broken {
 }
 
 /// Sends the only request of a connection.
-pub(crate) async fn ask(stream: Stream, protocol: Protocol, operation: &Operation) -> Result<Answer, Broken> {
+pub(crate) async fn ask(
+    stream: Stream,
+    protocol: Protocol,
+    operation: &Operation,
+    visit: &Visit,
+) -> Result<Answer, Broken> {
     let mut scratch = BytesMut::new();
+    let unfilled = |_| Broken::NotSent(Outcome::NotBuilt);
     match protocol {
         Protocol::One => {
             let connection = http1::Connection::over(stream).await;
             let mut connection = connection.map_err(|error| Broken::NotSent(outcome::outcome_of(&error)))?;
-            connection.exchange(operation.request(1, HeaderMap::new(), &mut scratch)).await
+            let request = operation.request(visit, HeaderMap::new(), &mut scratch).map_err(unfilled)?;
+            connection.exchange(request).await
         }
-        Protocol::Two => http2::ask(stream, operation.request_with_authority(1, &mut scratch)).await,
+        Protocol::Two => {
+            let request = operation.request_with_authority(visit, &mut scratch).map_err(unfilled)?;
+            http2::ask(stream, request).await
+        }
     }
 }
 
@@ -83,11 +95,16 @@ impl Connection {
         }
     }
 
-    /// The request of `operation` for `user`, in the form this connection takes.
-    pub(crate) fn request(&mut self, operation: &Operation, user: u64, scratch: &mut BytesMut) -> Request<RequestBody> {
+    /// The request of `operation` for a visit, in the form this connection takes.
+    pub(crate) fn request(
+        &mut self,
+        operation: &Operation,
+        visit: &Visit,
+        scratch: &mut BytesMut,
+    ) -> Result<Request<RequestBody>, Unfilled> {
         match self {
-            Self::Own(connection) => operation.request(user, connection.take_headers(), scratch),
-            Self::Shared(_) => operation.request_with_authority(user, scratch),
+            Self::Own(connection) => operation.request(visit, connection.take_headers(), scratch),
+            Self::Shared(_) => operation.request_with_authority(visit, scratch),
         }
     }
 

@@ -165,3 +165,119 @@ impl Order {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use plimsoll_plan::DataSource;
+    use proptest::prelude::*;
+
+    fn set(take: Take, rows: usize) -> DataSet {
+        let cells = (0..rows).map(Value::from).collect();
+        let source = DataSource::Plan(Rows::new(1, cells).unwrap());
+        DataSet { name: "set".to_owned(), columns: vec!["n".to_owned()], source, take }
+    }
+
+    /// The row of each of these (user, phase, ordinal), by its only column.
+    fn rows(
+        take: Take,
+        count: usize,
+        phases: &[Option<u64>],
+        asked: impl IntoIterator<Item = (u64, u16, u64)>,
+    ) -> Vec<Option<u64>> {
+        let sets = Sets::compile(&[set(take, count)], phases).unwrap();
+        let column = sets.column("set", "n").unwrap();
+        let row = |(user, phase, ordinal)| {
+            let draws = Draws::new(5, u64::from(phase)).of(ordinal);
+            column.value(&Asking { user, phase, ordinal, draws }).map(|value| value.as_u64().unwrap())
+        };
+        asked.into_iter().map(row).collect()
+    }
+
+    #[test]
+    fn rows_in_order_go_on_from_phase_to_phase() {
+        let asked = || (0..3).map(|n| (1, 0, n)).chain((0..3).map(|n| (1, 1, n)));
+        let wrap = rows(Take::InOrder(AtEnd::Wrap), 4, &[Some(3), Some(3)], asked());
+        assert_eq!(wrap, [0, 1, 2, 3, 0, 1].map(Some));
+        let stop = rows(Take::InOrder(AtEnd::Stop), 4, &[Some(3), Some(3)], asked());
+        assert_eq!(stop, [Some(0), Some(1), Some(2), Some(3), None, None]);
+    }
+
+    #[test]
+    fn behind_a_phase_without_a_known_number_rows_begin_anew_or_are_dealt() {
+        let asked = || (0..2).map(|n| (1, 0, n)).chain((0..3).map(|n| (1, 1, n)));
+        let wrap = rows(Take::InOrder(AtEnd::Wrap), 10, &[None, Some(3)], asked());
+        assert_eq!(wrap, [0, 1, 0, 1, 2].map(Some));
+        let stop = rows(Take::InOrder(AtEnd::Stop), 4, &[None, Some(3)], asked());
+        assert_eq!(stop, [Some(0), Some(2), Some(1), Some(3), None]);
+        let last = rows(Take::InOrder(AtEnd::Stop), 4, &[Some(1), None], [(1, 0, 0), (1, 1, 0), (1, 1, 2), (1, 1, 3)]);
+        assert_eq!(last, [Some(0), Some(1), Some(3), None]);
+    }
+
+    #[test]
+    fn a_user_keeps_its_unique_row_and_those_beyond_the_last_have_none() {
+        let asked = [(1, 0, 0), (2, 0, 1), (1, 1, 7), (3, 0, 2)];
+        assert_eq!(rows(Take::Unique(AtEnd::Stop), 2, &[], asked), [Some(0), Some(1), Some(0), None]);
+        assert_eq!(rows(Take::Unique(AtEnd::Wrap), 2, &[], asked), [0, 1, 0, 0].map(Some));
+    }
+
+    #[test]
+    fn random_rows_come_about_as_often_and_the_same_again() {
+        let asked = || (0..30_000).map(|n| (1, 0, n));
+        let drawn = rows(Take::Random, 3, &[], asked());
+        for row in 0..3 {
+            let count = drawn.iter().filter(|drawn| **drawn == Some(row)).count() as f64;
+            // Six standard deviations of a binomial count.
+            assert!((count - 10_000.0).abs() < 490.0, "row {row}: {count}");
+        }
+        assert_eq!(drawn, rows(Take::Random, 3, &[], asked()));
+    }
+
+    #[test]
+    fn only_sets_that_are_used_and_end_can_keep_an_iteration_from_starting() {
+        let ends = |take| {
+            let sets = Sets::compile(&[set(take, 1)], &[]).unwrap();
+            let column = || Hole::Data("set".to_owned(), "n".to_owned());
+            assert!(sets.that_end(&[Hole::UserId]).is_empty());
+            sets.that_end(&[column(), column()]).len()
+        };
+        assert_eq!(ends(Take::Unique(AtEnd::Stop)), 1);
+        assert_eq!(ends(Take::InOrder(AtEnd::Stop)), 1);
+        assert_eq!(ends(Take::InOrder(AtEnd::Wrap)) + ends(Take::Random), 0);
+    }
+
+    #[test]
+    fn a_set_without_rows_is_named() {
+        let mut missing = set(Take::Random, 1);
+        let file = plimsoll_plan::FileFact { path: "f.csv".to_owned(), bytes: 1, sha256: String::new() };
+        missing.source = DataSource::File { file, count: 1, rows: None };
+        assert_eq!(Sets::compile(&[missing], &[]).unwrap_err(), NoRows { set: "set".to_owned() });
+    }
+
+    proptest! {
+        /// Whatever is known of the phases beforehand, and however many iterations there are.
+        #[test]
+        fn a_set_that_stops_hands_no_row_out_twice(
+            phases in proptest::collection::vec((any::<bool>(), 0u64..40), 1..5),
+            count in 1usize..200,
+        ) {
+            let known: Vec<_> = phases.iter().map(|(known, n)| known.then_some(*n)).collect();
+            let asked = phases.iter().enumerate().flat_map(|(phase, (_, n))| (0..*n).map(move |o| (1, phase as u16, o)));
+            let mut taken: Vec<u64> = rows(Take::InOrder(AtEnd::Stop), count, &known, asked).into_iter().flatten().collect();
+            let all = taken.len();
+            taken.sort_unstable();
+            taken.dedup();
+            prop_assert_eq!(taken.len(), all);
+        }
+
+        #[test]
+        fn seats_of_a_closed_phase_take_all_rows_once(users in 1u64..9, turns in 1u64..9) {
+            use crate::visit::Iteration;
+            let ordinals = (0..users).flat_map(|seat| (0..turns).map(move |turn| Iteration::ordinal(seat, turn, users)));
+            let asked = ordinals.map(|ordinal| (1, 0, ordinal));
+            let mut taken = rows(Take::InOrder(AtEnd::Stop), (users * turns) as usize, &[None], asked);
+            taken.sort_unstable();
+            prop_assert_eq!(taken, (0..users * turns).map(Some).collect::<Vec<_>>());
+        }
+    }
+}

@@ -7,8 +7,10 @@ use std::time::Duration;
 use plimsoll_plan::{HealthCheck, Plan, Target};
 
 use crate::connection::{self, DialError, Route, RouteError, TlsFailure, address_of};
+use crate::names::Names;
 use crate::request::{Operation, method_of};
 use crate::runnable;
+use crate::visit::{Iteration, Origin, Visit};
 use crate::workload::{WorkloadError, traffic_target};
 
 const PAUSE: Duration = Duration::from_millis(200);
@@ -86,11 +88,13 @@ pub fn health_check(plan: &Plan, patience: Duration) -> Result<(), HealthError> 
     let target = traffic_target(plan)?;
     // What is not run is refused before anybody is bothered.
     runnable::check(plan, target)?;
+    let names = Names::compile(plan, &[])?;
     let route = Route::prepare(target)?;
-    let request = target.health.as_ref().map(|check| Operation::health(check, target, &plan.users.id));
+    let request = target.health.as_ref().map(|check| Operation::health(check, target, &names));
     let request = request.transpose().map_err(WorkloadError::from)?;
+    let visit = Origin::new(plan.seed, false).visit(Iteration { user: 1, phase: 0, number: 1, ordinal: 0 });
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(HealthError::Runtime)?;
-    let check = Check { target, route, request, patience };
+    let check = Check { target, route, request, visit, patience };
     runtime.block_on(async {
         let attempts = patience.as_nanos() / PAUSE.as_nanos();
         let mut last = Err(check.no_answer());
@@ -115,6 +119,7 @@ struct Check<'a> {
     target: &'a Target,
     route: Route,
     request: Option<Operation>,
+    visit: Visit,
     patience: Duration,
 }
 
@@ -123,7 +128,7 @@ impl Check<'_> {
         let stream = self.route.open(0).await.map_err(|error| self.unreachable(error))?;
         let Some(request) = &self.request else { return Ok(()) };
         let protocol = self.route.protocol().unwrap_or_else(|| stream.negotiated());
-        let answer = connection::ask(stream, protocol, request).await;
+        let answer = connection::ask(stream, protocol, request, &self.visit).await;
         let answer = answer.map_err(|_| self.tls_failure().unwrap_or_else(|| self.no_answer()))?;
         if (200..300).contains(&answer.status) {
             return Ok(());

@@ -40,21 +40,22 @@ mod stop;
 
 pub mod schedule;
 
-#[cfg_attr(not(test), expect(dead_code, reason = "users learn to use it next"))]
 mod cookies;
-#[cfg_attr(not(test), expect(dead_code, reason = "users learn to use it next"))]
+#[cfg_attr(not(test), expect(dead_code, reason = "users learn to use all of it next"))]
 mod data;
 mod draw;
-#[cfg_attr(not(test), expect(dead_code, reason = "users learn to use it next"))]
+#[cfg_attr(not(test), expect(dead_code, reason = "users learn to use all of it next"))]
+mod holes;
+#[cfg_attr(not(test), expect(dead_code, reason = "users learn to use all of it next"))]
 mod names;
-#[cfg_attr(not(test), expect(dead_code, reason = "users learn to use it next"))]
 mod random;
-#[cfg_attr(not(test), expect(dead_code, reason = "users learn to use it next"))]
+#[cfg_attr(not(test), expect(dead_code, reason = "users learn to use all of it next"))]
 mod visit;
 
 mod feed;
 mod request;
 mod runnable;
+#[cfg_attr(not(test), expect(dead_code, reason = "users learn to use all of it next"))]
 mod text;
 mod workload;
 

@@ -10,6 +10,7 @@ use plimsoll_plan::{Action, Hole, Plan, Step, UserPattern};
 
 use crate::data::{Column, Sets};
 use crate::random::Drawn;
+use crate::workload::WorkloadError;
 
 /// Where a variable stands in a visit.
 pub(crate) type Slot = u16;
@@ -44,6 +45,13 @@ pub(crate) enum CompiledHole {
 }
 
 impl Names {
+    /// The names of `plan`, and its data: its phases make so many iterations each.
+    pub(crate) fn compile(plan: &Plan, iterations: &[Option<u64>]) -> Result<Self, WorkloadError> {
+        let sets =
+            Sets::compile(&plan.data, iterations).map_err(|missing| WorkloadError::NoRows { set: missing.set })?;
+        Ok(Self::of(plan, sets))
+    }
+
     /// All names that steps of `plan` capture or set, and its data.
     pub(crate) fn of(plan: &Plan, sets: Sets) -> Self {
         let mut slots = HashMap::new();
@@ -66,6 +74,11 @@ impl Names {
     /// How many variables there are.
     pub(crate) fn count(&self) -> usize {
         self.slots.len()
+    }
+
+    /// How users are named.
+    pub(crate) fn users(&self) -> &UserPattern {
+        &self.users
     }
 
     /// The plan's data.

@@ -36,6 +36,11 @@ impl Drawn {
         }
     }
 
+    /// True when the value is made of letters, digits and hyphens, which mean nothing anywhere.
+    pub(crate) fn is_plain(&self) -> bool {
+        !matches!(self, Self::Choice(_))
+    }
+
     /// The value of this stream.
     pub(crate) fn value(&self, draws: Draws) -> Value {
         if let Self::Integer { min, max } = self {

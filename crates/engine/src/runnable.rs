@@ -1,10 +1,13 @@
 //! What a plan may ask for that the engine does not do yet: refused before the run, by name, never left out in silence.
 
 use plimsoll_plan::{
-    Action, Body, ConnectionUse, Flow, Hole, Load, Part, Plan, Request, RequestLogging, Target, Template, ThinkTime,
+    Action, Auth, Body, ConnectionUse, Flow, FormContent, Hole, Load, Part, Plan, Request, RequestLogging, Target,
+    Template, ThinkTime,
 };
 
 use crate::workload::WorkloadError;
+
+const HOLES: &str = "holes beyond `{user.id}` and `{user.n}`";
 
 /// Refuses what cannot be run.
 pub(crate) fn check(plan: &Plan, target: &Target) -> Result<(), WorkloadError> {
@@ -46,8 +49,8 @@ fn of_plan(plan: &Plan) -> Option<&'static str> {
 
 fn of_target(target: &Target) -> Option<&'static str> {
     first(&[
-        (target.auth.is_some(), "`auth`"),
-        (target.headers.iter().any(|(_, value)| !is_plain(value)), "holes beyond `{user.id}` and `{user.n}`"),
+        (target.auth.as_ref().is_some_and(|auth| !is_plain_auth(auth)), HOLES),
+        (!are_plain(&target.headers), HOLES),
     ])
 }
 
@@ -61,40 +64,55 @@ fn of_flow(flow: &Flow) -> Option<&'static str> {
     let other = |action: &Action| !matches!(action, Action::Request(_));
     first(&[
         (flow.pacing.is_some(), "`pacing`"),
-        (!flow.headers.is_empty(), "`headers`"),
+        (!are_plain(&flow.headers), HOLES),
         (flow.steps.iter().any(|step| other(&step.action)), "steps that are no requests"),
         (flow.steps.iter().any(|step| step.when.is_some()), "a step with `when`"),
     ])
 }
 
 fn of_request(request: &Request) -> Option<&'static str> {
-    let texts = || std::iter::once(&request.path).chain(request.headers.iter().map(|(_, value)| value));
-    let (body, plain) = match &request.body {
-        Some(Body::Json(text) | Body::Text(text)) => (None, is_plain(text)),
-        Some(Body::Form(_)) => (Some("a `form`"), true),
-        Some(Body::Multipart(_)) => (Some("a `multipart` body"), true),
-        Some(Body::File(_)) => (Some("a `body_file`"), true),
-        None => (None, true),
-    };
+    let plain =
+        is_plain(&request.path) && are_plain(&request.headers) && request.body.as_ref().is_none_or(is_plain_body);
+    let plain_auth = request.auth.as_ref().is_none_or(is_plain_auth);
     let checked = !request.expect.checks.is_empty() || !request.expect.soft.is_empty();
-    body.or_else(|| {
-        first(&[
-            (!plain || !texts().all(is_plain), "holes beyond `{user.id}` and `{user.n}`"),
-            (request.auth.is_some(), "`auth`"),
-            (request.timeout.is_some(), "a `timeout`"),
-            (request.redirects > 0, "`redirects`"),
-            (request.slow.is_some(), "`slow`"),
-            (checked, "checks beside the status"),
-            (!request.captures.is_empty(), "`capture`"),
-            (request.poll.is_some(), "`poll`"),
-        ])
-    })
+    first(&[
+        (!plain || !plain_auth, HOLES),
+        (request.redirects > 0, "`redirects`"),
+        (request.slow.is_some(), "`slow`"),
+        (checked, "checks beside the status"),
+        (!request.captures.is_empty(), "`capture`"),
+        (request.poll.is_some(), "`poll`"),
+    ])
+}
+
+fn is_plain_body(body: &Body) -> bool {
+    match body {
+        Body::Json(text) | Body::Text(text) => is_plain(text),
+        Body::Form(fields) => are_plain(fields),
+        Body::Multipart(parts) => parts.iter().all(|part| match &part.content {
+            FormContent::Value(value) => is_plain(value),
+            FormContent::File { .. } => true,
+        }),
+        Body::File(_) => true,
+    }
+}
+
+fn is_plain_auth(auth: &Auth) -> bool {
+    match auth {
+        Auth::None => true,
+        Auth::Basic { user, password } => is_plain(user) && is_plain(password),
+        Auth::Bearer(token) => is_plain(token),
+    }
+}
+
+fn are_plain(named: &[(String, Template)]) -> bool {
+    named.iter().all(|(_, value)| is_plain(value))
 }
 
 fn is_plain(template: &Template) -> bool {
     template.parts.iter().all(|part| match part {
         Part::Literal(_) | Part::Environment { .. } => true,
-        Part::Hole(hole, form) => matches!(hole, Hole::UserId | Hole::UserNumber) && *form == plimsoll_plan::Form::Text,
+        Part::Hole(hole, _) => matches!(hole, Hole::UserId | Hole::UserNumber),
     })
 }
 

@@ -188,13 +188,18 @@ async fn open(heart: &Rc<Heart>, slot: &Slot) -> Result<Connection, Outcome> {
 async fn send(heart: &Heart, slot: &Slot, kept: &mut Kept, job: &Job, operation: u16) -> Result<Exchange, Outcome> {
     let connection = kept.connection.as_mut().ok_or(Outcome::Closed)?;
     let operation = &heart.work.operations[usize::from(operation)];
-    let request = connection.request(operation, job.arrival.user, &mut kept.scratch);
+    let visit = heart.work.visit(&job.arrival);
+    let Ok(request) = connection.request(operation, &visit, &mut kept.scratch) else {
+        // Nothing was waited for: others must have their turn before the next one fails.
+        tokio::task::yield_now().await;
+        return Ok(failed(heart, Outcome::NotBuilt));
+    };
     let sent = heart.now();
     heart.sent(job, sent);
     let answer = {
         // Pinned here, so that the request is not copied once more on its way.
         let exchange = pin!(connection.exchange(request));
-        slot.within(sent + heart.timeout, exchange).await
+        slot.within(sent.saturating_add(operation.timeout.unwrap_or(heart.timeout)), exchange).await
     };
     let done = heart.now();
     if !connection.survives(answer.as_ref(), sent, done) {

@@ -52,10 +52,11 @@ pub(crate) struct Visit {
     /// Which turn of the innermost loop, or which copy of the innermost group, from 1; 0 outside of them. Whoever
     /// runs the loop sets it, and puts the outer one back.
     pub(crate) turn: u32,
-    /// The iteration's draws, the same in all branches.
-    iteration_draws: Draws,
-    /// The branch's own draws, and how many were made.
-    draws: Draws,
+    /// The draws of the run. Those of the iteration are made of them where something is drawn: most visits draw
+    /// nothing.
+    run: Draws,
+    /// The draws of a copy or branch, and how many were made.
+    branch: Option<Draws>,
     drawn: Cell<u64>,
     /// What was known before, and what was learned since: by slot, as long as the highest one that was set.
     known: Option<Known>,
@@ -91,12 +92,11 @@ impl Origin {
 
     /// The first iteration of a user, who knows nothing else.
     pub(crate) fn visit(&self, iteration: Iteration) -> Visit {
-        let draws = self.draws_of(iteration);
         Visit {
             iteration,
             turn: 0,
-            iteration_draws: draws,
-            draws,
+            run: self.draws,
+            branch: None,
             drawn: Cell::new(0),
             known: self.known.clone(),
             learned: Vec::new(),
@@ -106,12 +106,7 @@ impl Origin {
 
     /// The next iteration of the same user, who keeps variables and cookies.
     pub(crate) fn next(&self, visit: Visit, iteration: Iteration) -> Visit {
-        let draws = self.draws_of(iteration);
-        Visit { iteration, turn: 0, iteration_draws: draws, draws, drawn: Cell::new(0), ..visit }
-    }
-
-    fn draws_of(&self, iteration: Iteration) -> Draws {
-        self.draws.of(u64::from(iteration.phase)).of(iteration.ordinal)
+        Visit { iteration, turn: 0, run: self.draws, branch: None, drawn: Cell::new(0), ..visit }
     }
 }
 
@@ -149,7 +144,7 @@ impl Visit {
     pub(crate) fn draw(&self) -> Draws {
         let number = self.drawn.get();
         self.drawn.set(number + 1);
-        self.draws.of(number)
+        self.branch.unwrap_or_else(|| self.draws()).of(number)
     }
 
     /// True when a set has no row left for this iteration, which must then not start: see
@@ -167,10 +162,10 @@ impl Visit {
 
     /// What copies or branches begin with. Their draws differ from those of any other group of this visit.
     pub(crate) fn group(&self) -> Group {
-        let draws = self.draw();
+        let branch = Some(self.draw());
         let knows = self.known.is_some() || !self.learned.is_empty();
         let known = knows.then(|| self.knowledge());
-        let of = Self { draws, drawn: Cell::new(0), known, learned: Vec::new(), ..self.clone_without_values() };
+        let of = Self { branch, known, ..self.clone_without_values() };
         Group { of }
     }
 
@@ -205,13 +200,18 @@ impl Visit {
     /// What asks for rows.
     pub(crate) fn asking(&self) -> Asking {
         let Iteration { user, phase, ordinal, .. } = self.iteration;
-        Asking { user, phase, ordinal, draws: self.iteration_draws }
+        Asking { user, phase, ordinal, draws: self.draws() }
+    }
+
+    /// The iteration's draws, the same in all branches.
+    fn draws(&self) -> Draws {
+        self.run.of(u64::from(self.iteration.phase)).of(self.iteration.ordinal)
     }
 
     fn clone_without_values(&self) -> Self {
-        let Self { iteration, turn, iteration_draws, draws, .. } = *self;
+        let Self { iteration, turn, run, branch, .. } = *self;
         let (drawn, cookies) = (Cell::new(0), self.cookies.clone());
-        Self { iteration, turn, iteration_draws, draws, drawn, known: None, learned: Vec::new(), cookies }
+        Self { iteration, turn, run, branch, drawn, known: None, learned: Vec::new(), cookies }
     }
 }
 
@@ -219,20 +219,27 @@ impl Group {
     /// Copy `number`, from 1: variables and cookies of its own, which begin as the user's.
     pub(crate) fn copy(&self, number: u32) -> Visit {
         let own = self.of.cookies.as_ref().map(|jar| Rc::new(RefCell::new(jar.borrow().clone())));
-        Visit { turn: number, draws: self.of.draws.of(u64::from(number)), cookies: own, ..self.of.clone() }
+        Visit { turn: number, branch: self.draws(number), cookies: own, ..self.of.clone() }
     }
 
     /// Branch `index`, from 0: cookies are the user's; variables go on with [`Visit::join`].
     pub(crate) fn branch(&self, index: u32) -> Visit {
-        Visit { draws: self.of.draws.of(u64::from(index)), ..self.of.clone() }
+        Visit { branch: self.draws(index), ..self.of.clone() }
+    }
+
+    fn draws(&self, number: u32) -> Option<Draws> {
+        self.of.branch.map(|draws| draws.of(u64::from(number)))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fixtures::plan_for;
+    use crate::names::Names;
     use crate::random::Drawn;
     use hyper::header::{HeaderValue, SET_COOKIE};
+    use plimsoll_plan::{AtEnd, DataSet, DataSource, Hole, Rows, Take};
 
     fn iteration(ordinal: u64) -> Iteration {
         Iteration { user: 7, phase: 0, number: ordinal + 1, ordinal }
@@ -295,7 +302,7 @@ mod tests {
         let mut copy = group.copy(3);
         copy.set(1, "copy".into());
         assert_eq!(copy.turn, 3);
-        branches.map(|branch| user.join(branch));
+        branches.into_iter().for_each(|branch| user.join(branch));
         assert_eq!([0, 1, 2].map(|slot| text(&user, slot)), [Some("first"), Some("before"), Some("second")]);
     }
 
@@ -322,6 +329,25 @@ mod tests {
         drawn.sort();
         drawn.dedup();
         assert_eq!(drawn.len(), 5);
+    }
+
+    #[test]
+    fn a_visit_lacks_a_row_when_the_data_has_ended() {
+        let source = DataSource::Plan(Rows::new(1, vec!["ann".into(), "bob".into()]).unwrap());
+        let take = Take::InOrder(AtEnd::Stop);
+        let set = DataSet { name: "users".to_owned(), columns: vec!["name".to_owned()], source, take };
+        let mut plan = plan_for("http://localhost:1");
+        plan.data = vec![set];
+        let names = Names::compile(&plan, &[Some(3)]).unwrap();
+        let hole = Hole::Data("users".to_owned(), "name".to_owned());
+        let ending = names.sets().that_end([&hole]);
+        let seen = [0, 1, 2].map(|ordinal| {
+            let visit = Origin::new(1, false).visit(iteration(ordinal));
+            let name = visit.value(&names.hole(&hole)).map(|name| name.as_str().unwrap().to_owned());
+            (name, visit.lacks_a_row(&ending), visit.lacks_a_row(&[]))
+        });
+        let expected = [(Some("ann"), false), (Some("bob"), false), (None, true)];
+        assert_eq!(seen, expected.map(|(name, lacks)| (name.map(str::to_owned), lacks, false)));
     }
 
     #[test]

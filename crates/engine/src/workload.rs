@@ -11,9 +11,12 @@ use std::time::Duration;
 use plimsoll_plan::{Plan, Target};
 
 use crate::draw::Weights;
+use crate::feed::Arrival;
+use crate::names::Names;
 use crate::request::{CompileError, Operation};
 use crate::runnable;
 use crate::schedule::Share;
+use crate::visit::{Iteration, Origin, Visit};
 pub(crate) use crowd::Crowd;
 pub(crate) use phases::{Phase, PhaseLoad};
 
@@ -55,6 +58,12 @@ pub enum WorkloadError {
         /// What.
         what: &'static str,
     },
+    /// Only path and hash of a data file are known.
+    #[error("the plan of a run directory does not hold the rows of [data.{set}]; run the plan file")]
+    NoRows {
+        /// The set.
+        set: String,
+    },
     /// A step cannot be sent.
     #[error(transparent)]
     Compile(#[from] CompileError),
@@ -69,6 +78,8 @@ pub(crate) struct Workload {
     pub(crate) users: NonZeroU64,
     /// The part of the plan that is this generator's own.
     pub(crate) segment: Share,
+    /// What visits begin with.
+    pub(crate) origin: Origin,
     weights: Weights,
 }
 
@@ -83,7 +94,9 @@ impl Workload {
     pub(crate) fn compile(plan: &Plan, segment: Share) -> Result<Self, WorkloadError> {
         let target = traffic_target(plan)?;
         runnable::check(plan, target)?;
-        let operations = Operation::compile_all(plan, target)?;
+        let phases = phases::compile(plan, segment)?;
+        let iterations: Vec<_> = phases.iter().map(Phase::iterations).collect();
+        let operations = Operation::compile_all(plan, target, &Names::compile(plan, &iterations)?)?;
         let mut next = 0;
         let flows = plan.flows.iter().map(|flow| {
             let steps = u16::try_from(flow.steps.len()).expect("a plan has fewer than 65,536 steps");
@@ -94,7 +107,8 @@ impl Workload {
         Ok(Self {
             operations,
             flows: flows.collect(),
-            phases: phases::compile(plan, segment)?,
+            phases,
+            origin: Origin::new(plan.seed, plan.users.cookies),
             users: plan.users.count,
             segment,
             weights: Weights::new(plan.flows.iter().map(|flow| flow.weight)),
@@ -123,6 +137,11 @@ impl Workload {
             return 0;
         }
         self.weights.choose(self.phases[usize::from(phase)].flow_draws().of(owner), number)
+    }
+
+    /// Who goes through a flow on an arrival.
+    pub(crate) fn visit(&self, arrival: &Arrival) -> Visit {
+        self.origin.visit(Iteration { user: arrival.user, phase: arrival.phase, number: 1, ordinal: 0 })
     }
 
     /// When the last phase ends.

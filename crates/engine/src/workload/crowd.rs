@@ -77,6 +77,14 @@ impl Crowd {
         })
     }
 
+    /// How many iterations all users of the plan make, when each makes so many.
+    pub(super) fn iterations_of_all(&self) -> Option<u64> {
+        match self.quota {
+            Some(Quota::PerUser(each)) => Some(self.all.saturating_mul(u64::from(each))),
+            Some(Quota::Shared(_)) | None => None,
+        }
+    }
+
     /// How many iterations each user may begin.
     pub(crate) fn quota_of_each(&self) -> u32 {
         match self.quota {

@@ -29,6 +29,14 @@ pub(crate) enum PhaseLoad {
 }
 
 impl Phase {
+    /// How many iterations the whole plan has here; `None` when that is not known beforehand, or users share them.
+    pub(super) fn iterations(&self) -> Option<u64> {
+        match &self.load {
+            PhaseLoad::Open { schedule, .. } => Some(schedule.count()),
+            PhaseLoad::Closed(crowd) => crowd.iterations_of_all(),
+        }
+    }
+
     /// What decides which flows its iterations take.
     pub(super) fn flow_draws(&self) -> Draws {
         self.flow_draws

@@ -72,6 +72,19 @@ fn a_server_that_never_answers_times_out_and_the_percentile_is_a_bound() {
 }
 
 #[test]
+fn a_step_has_a_patience_of_its_own() {
+    let script = Script { service: Duration::from_millis(300), ..Script::default() };
+    let server = FakeServer::start(script).unwrap();
+    let mut plan = closed(server.url(), 1, 2);
+    plan.target.as_mut().unwrap().timeout = Duration::from_millis(50);
+    let (_, facts) = record(&plan);
+    assert_eq!(count(&facts, Outcome::TimedOut), 2);
+    plan.flows[0].steps[0].request_mut().unwrap().timeout = Some(Duration::from_secs(60));
+    let (_, facts) = record(&plan);
+    assert_eq!(count(&facts, Outcome::Ok), 2);
+}
+
+#[test]
 fn nobody_listening_is_refused() {
     let url = server(&[]).url().clone();
     let (_, facts) = record(&closed(&url, 2, 20));
