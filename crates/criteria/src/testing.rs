@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use plimsoll_plan::{Plan, SourceText, Surroundings};
 use plimsoll_record::Offset;
+use plimsoll_record::checks::{CheckCount, CheckFact};
 use plimsoll_record::events::{Event, Events, EventsHeader};
 use plimsoll_record::files::{EndReason, FactKind, FactWriter};
 use plimsoll_record::ledger::{Ledger, Outcome};
@@ -199,6 +200,7 @@ phase = "steady"
                 planned_arrivals: self.planned,
             }],
             operations: vec!["check".to_owned()],
+            checks: vec![CheckFact { operation: 0, name: "has items".to_owned(), soft: false }],
             workers: 1,
             segment: self.segment,
             tick_ns: None,
@@ -218,6 +220,11 @@ phase = "steady"
     }
 }
 
+/// The check of the plan held for every answer that did not fail it.
+fn checks(second: &Second) -> CheckCount {
+    CheckCount { passed: second.ok_ms.len() as u64, failed: second.ledger().count(Outcome::FailedCheck) }
+}
+
 fn interval(i: u64, second: &Second) -> Interval {
     let mut interval = Interval {
         at_ns: Offset((i * SECOND).cast_signed()),
@@ -230,6 +237,7 @@ fn interval(i: u64, second: &Second) -> Interval {
         limited: plimsoll_record::latency::Latency::default(),
         censored: plimsoll_record::latency::Latency::default(),
         statuses: BTreeMap::new(),
+        checks: BTreeMap::from([(0, checks(second))]),
         body_bytes: 0,
         worst: None,
     };

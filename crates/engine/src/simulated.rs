@@ -82,6 +82,7 @@ fn header(plan: &Plan, work: &Workload, workers: u32) -> TrafficHeader {
         every_ns: EVERY.cast_unsigned(),
         phases: work.phases.iter().map(phase).collect(),
         operations: plan.operations(),
+        checks: Vec::new(),
         workers,
         segment: None,
         tick_ns: None,

@@ -104,6 +104,7 @@ fn row(second: i64) -> TrafficFact {
         limited: Latency::default(),
         censored: Latency::default(),
         statuses: BTreeMap::from([(200, REQUESTS)]),
+        checks: BTreeMap::new(),
         body_bytes: 6 * REQUESTS,
         worst: None,
     }))
@@ -120,6 +121,7 @@ fn header() -> TrafficHeader {
             planned_arrivals: None,
         }],
         operations: vec!["check".to_owned()],
+        checks: Vec::new(),
         workers: 1,
         segment: None,
         tick_ns: None,

@@ -18,6 +18,14 @@ pub enum Outcome {
     Limited,
     /// Answered with a status the plan does not expect.
     UnexpectedStatus,
+    /// Answered, but a check of the plan did not hold.
+    FailedCheck,
+    /// Answered, but something the plan keeps of the answer was not in it.
+    MissingCapture,
+    /// Answered, but with a body that is larger than is kept to be looked at.
+    BodyTooLarge,
+    /// Answered, but with a body that could not be decompressed.
+    BadEncoding,
     /// The server refused the connection.
     Refused,
     /// The name could not be resolved, or no route leads there.
@@ -73,13 +81,17 @@ pub enum Class {
 
 impl Outcome {
     /// The number of outcomes, for arrays indexed by `outcome as usize`.
-    pub const COUNT: usize = 19;
+    pub const COUNT: usize = 23;
 
     /// Every outcome, in the order of its discriminant.
     pub const ALL: [Self; Self::COUNT] = [
         Self::Ok,
         Self::Limited,
         Self::UnexpectedStatus,
+        Self::FailedCheck,
+        Self::MissingCapture,
+        Self::BodyTooLarge,
+        Self::BadEncoding,
         Self::Refused,
         Self::Unreachable,
         Self::Reset,
@@ -105,6 +117,10 @@ impl Outcome {
             Self::Ok => "ok",
             Self::Limited => "limited",
             Self::UnexpectedStatus => "unexpected_status",
+            Self::FailedCheck => "failed_check",
+            Self::MissingCapture => "missing_capture",
+            Self::BodyTooLarge => "body_too_large",
+            Self::BadEncoding => "bad_encoding",
             Self::Refused => "refused",
             Self::Unreachable => "unreachable",
             Self::Reset => "reset",
@@ -130,7 +146,11 @@ impl Outcome {
         match self {
             Self::Ok => Class::Ok,
             Self::Limited => Class::Limited,
-            Self::UnexpectedStatus => Class::FailedCheck,
+            Self::UnexpectedStatus
+            | Self::FailedCheck
+            | Self::MissingCapture
+            | Self::BodyTooLarge
+            | Self::BadEncoding => Class::FailedCheck,
             Self::Refused
             | Self::Unreachable
             | Self::Reset

@@ -12,6 +12,7 @@ pub mod run;
 
 pub mod calibration;
 
+pub mod checks;
 pub mod latency;
 pub mod ledger;
 pub mod requests;

@@ -3,6 +3,7 @@
 //! Judges and renderers take every number from here, so that a number has one definition. Percentiles are never
 //! averaged: histograms merge, then the quantile is read.
 
+mod checks;
 mod columns;
 mod generator;
 mod scope;
@@ -22,6 +23,7 @@ use crate::run::{RunDir, RunError};
 use crate::series::{Host, Process, Redis};
 use crate::traffic::{self, GeneratorInterval, Interval, Traffic, TrafficFact};
 
+pub use checks::CheckTotal;
 pub use generator::GeneratorPeaks;
 pub use scope::{Scope, Window};
 pub use series::{Series, SeriesStats};

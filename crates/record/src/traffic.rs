@@ -8,6 +8,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use crate::checks::{CheckCount, CheckFact};
 use crate::clock::Offset;
 use crate::files::{EndReason, FactFile, FactKind, FactWriter, ReadError, WriteError};
 use crate::latency::Latency;
@@ -35,6 +36,9 @@ pub struct TrafficHeader {
     pub phases: Vec<PhaseFact>,
     /// The operations (`flow.step`) in the plan's order.
     pub operations: Vec<String>,
+    /// The checks of answers, operation by operation. Empty when the plan has none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub checks: Vec<CheckFact>,
     /// The number of worker threads.
     pub workers: u32,
     /// Which part of the plan's load this generator made; `None`: all of it.
@@ -121,6 +125,9 @@ pub struct Interval {
     /// Answers by status code.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub statuses: BTreeMap<u16, u64>,
+    /// How often the operation's checks held, by their place in the header's list.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub checks: BTreeMap<u32, CheckCount>,
     /// Bytes received: bodies only.
     pub body_bytes: u64,
     /// The slowest answer of the interval.
@@ -217,20 +224,23 @@ impl TrafficWriter {
     /// # Errors
     /// [`WriteError`] when the file exists or cannot be written.
     pub fn create(dir: &Path, producer: &str, at: Offset, header: TrafficHeader) -> Result<Self, WriteError> {
-        Ok(Self { out: FactWriter::create(dir, producer, at, header)?, books: Books::default() })
+        let books = Books::new(&header);
+        Ok(Self { out: FactWriter::create(dir, producer, at, header)?, books })
     }
 
     /// Appends one row.
     ///
     /// # Panics
     /// When an interval's pending count contradicts what was scheduled and finished so far: an arrival was lost or
-    /// counted twice, and no number of this run could be trusted.
+    /// counted twice, and no number of this run could be trusted. Likewise when it counts a check of another operation.
     ///
     /// # Errors
     /// [`WriteError::Io`] when the file cannot be written.
     pub fn write(&mut self, fact: &TrafficFact) -> Result<(), WriteError> {
         if let TrafficFact::Interval(interval) = fact {
-            self.books.enter(interval).expect("every scheduled arrival has exactly one outcome or is pending");
+            self.books.enter(interval).expect(
+                "every scheduled arrival has exactly one outcome or is pending, and checks are the operation's own",
+            );
         }
         self.out.write(fact)
     }
@@ -263,7 +273,7 @@ impl TrafficWriter {
 pub fn read(dir: &Path) -> Result<Option<FactFile<Traffic>>, ReadError> {
     let Some(file) = FactFile::<Traffic>::read(dir)? else { return Ok(None) };
     let inconsistent = |what: String| ReadError::Inconsistent { path: dir.join(Traffic::FILE), what };
-    let mut books = Books::default();
+    let mut books = Books::new(&file.header.body);
     for fact in &file.facts {
         let TrafficFact::Interval(interval) = fact else { continue };
         let known = (interval.phase as usize) < file.header.body.phases.len()
@@ -286,9 +296,16 @@ pub fn read(dir: &Path) -> Result<Option<FactFile<Traffic>>, ReadError> {
 #[derive(Debug, Default)]
 struct Books {
     pending: BTreeMap<(u32, u32), u64>,
+    /// The operation of each check.
+    checks: Vec<u32>,
 }
 
 impl Books {
+    fn new(header: &TrafficHeader) -> Self {
+        let checks = header.checks.iter().map(|check| check.operation).collect();
+        Self { pending: BTreeMap::new(), checks }
+    }
+
     fn enter(&mut self, interval: &Interval) -> Result<(), String> {
         let pending = self.pending.entry((interval.phase, interval.operation)).or_default();
         let before = *pending + interval.ledger.scheduled();
@@ -300,7 +317,13 @@ impl Books {
             ));
         }
         *pending = interval.pending;
-        Ok(())
+        let own = |index: u32| self.checks.get(index as usize) == Some(&interval.operation);
+        match interval.checks.keys().find(|index| !own(**index)) {
+            Some(index) => {
+                Err(format!("row of operation {} counts check {index}, which is not its own", interval.operation))
+            }
+            None => Ok(()),
+        }
     }
 
     fn pending(&self) -> u64 {
@@ -326,6 +349,7 @@ mod tests {
                 planned_arrivals: Some(4),
             }],
             operations: vec!["check".to_owned()],
+            checks: vec![CheckFact { operation: 0, name: "status == 200".to_owned(), soft: false }],
             workers: 1,
             segment: None,
             tick_ns: None,
@@ -348,6 +372,7 @@ mod tests {
             limited: Latency::default(),
             censored: Latency::default(),
             statuses: BTreeMap::new(),
+            checks: BTreeMap::new(),
             body_bytes: 0,
             worst: None,
         }))
@@ -381,6 +406,25 @@ mod tests {
         let mut out = writer(dir.path());
         out.write(&interval(0, 3, 1, 2)).unwrap();
         let _ = out.finish(Offset(1), EndReason::Completed);
+    }
+
+    #[test]
+    #[should_panic(expected = "checks are the operation's own")]
+    fn a_check_that_the_header_lacks_is_noticed_when_written() {
+        let dir = tempfile::tempdir().unwrap();
+        let TrafficFact::Interval(mut row) = interval(0, 1, 1, 0) else { panic!("an interval is an interval") };
+        row.checks.insert(1, CheckCount { passed: 1, failed: 0 });
+        let _ = writer(dir.path()).write(&TrafficFact::Interval(row));
+    }
+
+    #[test]
+    fn a_record_without_checks_reads_as_one_that_counted_none() {
+        let text = serde_json::to_string(&TrafficHeader { checks: Vec::new(), ..header() }).unwrap();
+        assert!(!text.contains("checks"), "{text}");
+        assert_eq!(serde_json::from_str::<TrafficHeader>(&text).unwrap().checks, []);
+        let text = serde_json::to_string(&interval(0, 1, 1, 0)).unwrap();
+        assert!(!text.contains("checks"), "{text}");
+        assert_eq!(serde_json::from_str::<TrafficFact>(&text).unwrap(), interval(0, 1, 1, 0));
     }
 
     #[test]

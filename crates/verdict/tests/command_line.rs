@@ -37,6 +37,7 @@ fn recorded(criteria: &str) -> TempDir {
         every_ns: SECOND.unsigned_abs(),
         phases: vec![phase],
         operations: vec!["home".to_owned()],
+        checks: Vec::new(),
         workers: 1,
         segment: None,
         tick_ns: None,
@@ -88,6 +89,7 @@ fn ten_requests(second: i64) -> Interval {
         limited: Latency::default(),
         censored: Latency::default(),
         statuses: BTreeMap::from([(200, 10)]),
+        checks: BTreeMap::new(),
         body_bytes: 0,
         worst: None,
     }

@@ -253,7 +253,10 @@ fn in_scope(row: &RequestRow, scope: &Scope) -> bool {
 
 fn answer(outcome: Outcome) -> Answer {
     match outcome {
-        Outcome::Ok => Answer::Allowed,
+        // What was checked had an expected status, and was not limited.
+        Outcome::Ok | Outcome::FailedCheck | Outcome::MissingCapture | Outcome::BodyTooLarge | Outcome::BadEncoding => {
+            Answer::Allowed
+        }
         Outcome::Limited => Answer::Refused,
         Outcome::UnexpectedStatus
         | Outcome::Reset

@@ -130,6 +130,7 @@ mod tests {
             limited: Latency::default(),
             censored: Latency::default(),
             statuses: BTreeMap::new(),
+            checks: BTreeMap::new(),
             body_bytes: 0,
             worst: None,
         }))
@@ -153,6 +154,7 @@ mod tests {
                 planned_arrivals: None,
             }],
             operations: vec!["check".into()],
+            checks: Vec::new(),
             workers: 1,
             segment: None,
             tick_ns: None,

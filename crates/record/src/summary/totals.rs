@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::checks::CheckCount;
 use crate::clock::Offset;
 use crate::latency::{Histogram, Latency};
 use crate::ledger::{Class, Ledger};
@@ -20,6 +21,8 @@ pub struct Totals {
     pub censored: Latency,
     /// Answers by status code.
     pub statuses: BTreeMap<u16, u64>,
+    /// How often checks held, by their place in the header's list.
+    pub checks: BTreeMap<u32, CheckCount>,
     /// Body bytes received.
     pub body_bytes: u64,
     /// The time the sums cover, in seconds.
@@ -44,6 +47,14 @@ impl Totals {
         self.body_bytes += interval.body_bytes;
         for (status, n) in &interval.statuses {
             *self.statuses.entry(*status).or_insert(0) += n;
+        }
+        self.count_checks(&interval.checks);
+    }
+
+    /// Adds counts of checks.
+    pub fn count_checks(&mut self, checks: &BTreeMap<u32, CheckCount>) {
+        for (index, count) in checks {
+            self.checks.entry(*index).or_default().merge(*count);
         }
     }
 
