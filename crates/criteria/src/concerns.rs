@@ -25,6 +25,7 @@ pub(crate) fn list(run: &JudgedRun<'_>, criteria: &[Criterion]) -> Vec<String> {
     let mut concerns = capped(events(run), "alerts and events");
     concerns.extend(capped(notes(run), "notes of loadgen"));
     concerns.extend(failures(run, criteria));
+    concerns.extend(capped(checks(run), "checks that failed"));
     for source in [Source::Redis, Source::Host, Source::Process] {
         concerns.extend(sampling(run, source));
     }
@@ -77,6 +78,17 @@ fn failures(run: &JudgedRun<'_>, criteria: &[Criterion]) -> Option<String> {
         Unit::Share.show(share),
         words::count(totals.ledger.failures())
     ))
+}
+
+/// A failed check is in the error rate, a soft one in none: both deserve to be named.
+fn checks(run: &JudgedRun<'_>) -> Vec<String> {
+    let checks = run.facts.checks(&Scope::default());
+    let failed = checks.iter().filter(|check| check.count.failed > 0).map(|check| {
+        let soft = if check.soft { "soft check" } else { "check" };
+        let (failed, checked) = (words::count(check.count.failed), words::count(check.count.checked()));
+        format!("the {soft} `{}` of {} failed for {failed} of {checked} answers", check.name, check.operation)
+    });
+    failed.collect()
 }
 
 fn sampling(run: &JudgedRun<'_>, source: Source) -> Vec<String> {

@@ -195,6 +195,7 @@ mod tests {
     fn concerns_name_gaps_log_errors_and_failures_nobody_judges() {
         let mut script = leaking().criteria(r#"require = ["p99 < 500ms"]"#);
         script.seconds[3] = Second::ok(0, 0).and(Outcome::UnexpectedStatus, 1_000);
+        script.seconds[4] = Second::ok(97, 10).and(Outcome::FailedCheck, 3);
         let gap = Gap { at_ns: at(7.5), reason: GapReason::TimedOut, detail: String::new() };
         script.redis[7] = SeriesFact::Gap(gap);
         let events = vec![EventCount { event: "oom".to_owned(), value: None, count: 3 }];
@@ -202,7 +203,8 @@ mod tests {
             Some(vec![LogFact::Counts(LogCounts { at_ns: at(5.0), log: "errors".to_owned(), lines: 9, events })]);
         let concerns = script.judge().concerns.join("\n");
         for expected in [
-            "14.5 % of all arrivals failed (1,000), and no criterion looks at error_rate",
+            "14.5 % of all arrivals failed (1,003), and no criterion looks at error_rate",
+            "the check `has items` of check failed for 3 of 5,900 answers",
             "redis: 1 sample is missing (no answer in time), the first at 7.5 s",
             "log limits had no lines",
             "log errors: 3 lines about oom",

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use plimsoll_record::latency::Histogram;
 use plimsoll_record::ledger::Class;
-use plimsoll_record::summary::{Facts, Percentile, Scope, Totals};
+use plimsoll_record::summary::{CheckTotal, Facts, Percentile, Scope, Totals};
 use plimsoll_record::traffic::SegmentFact;
 use plimsoll_record::units::{Unit, show_count, show_duration};
 use serde_json::{Map, Value, json};
@@ -50,6 +50,7 @@ fn text(facts: &Facts) -> String {
     if phases.len() > 1 {
         out.push_str(&block("whole run", &facts.totals(&Scope::default())));
     }
+    out.push_str(&check_lines(&facts.checks(&Scope::default())));
     out.push_str(&generator_lines(facts));
     out
 }
@@ -95,6 +96,31 @@ fn latency_line(
     }
     parts.extend(histogram.max().map(|max| format!("max {}", nanos(max))));
     format!("  {title:<11} {}\n", parts.join("  "))
+}
+
+/// A line for each check, what failed first; nothing when the plan has none.
+fn check_lines(checks: &[CheckTotal]) -> String {
+    let mut out = String::new();
+    for check in checks {
+        if out.is_empty() {
+            out.push_str("checks:\n  passed        failed        share    check\n");
+        }
+        let share = check.count.passed_share().map_or_else(|| "-".to_owned(), |share| Unit::Share.show(share));
+        let soft = if check.soft { " (soft)" } else { "" };
+        out.push_str(&format!(
+            "  {:<12}  {:<12}  {share:<7}  {}: {}{soft}\n",
+            count(check.count.passed),
+            count(check.count.failed),
+            check.operation,
+            one_line(&check.name),
+        ));
+    }
+    out
+}
+
+/// A name may hold anything: what could steer a terminal, or begin a line of its own, is made visible.
+fn one_line(name: &str) -> String {
+    name.chars().map(|c| if c.is_control() { c.escape_default().to_string() } else { c.to_string() }).collect()
 }
 
 fn generator_lines(facts: &Facts) -> String {
@@ -154,6 +180,7 @@ fn json(facts: &Facts) -> Value {
         "segment": segment(facts).map(|segment| json!({ "number": segment.number, "of": segment.of })),
         "phases": phases,
         "total": totals_json(&facts.totals(&Scope::default())),
+        "checks": facts.checks(&Scope::default()).iter().map(check_json).collect::<Vec<_>>(),
         "generator": {
             "sent": facts.generator().map(|row| row.sent).sum::<u64>(),
             "tick_ns": tick_ns(facts),
@@ -163,6 +190,17 @@ fn json(facts: &Facts) -> Value {
             "waited_for_connection": facts.generator().map(|row| row.waited_for_connection).sum::<u64>(),
             "cpu_s": facts.generator().map(|row| row.cpu_s).sum::<f64>(),
         },
+    })
+}
+
+fn check_json(check: &CheckTotal) -> Value {
+    json!({
+        "operation": check.operation,
+        "name": check.name,
+        "soft": check.soft,
+        "passed": check.count.passed,
+        "failed": check.count.failed,
+        "passed_share": check.count.passed_share(),
     })
 }
 
@@ -217,4 +255,26 @@ fn count(n: u64) -> String {
 
 fn plural(n: u64, word: &str) -> String {
     if n == 1 { format!("1 {word}") } else { format!("{} {word}s", count(n)) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use plimsoll_record::checks::CheckCount;
+
+    #[test]
+    fn checks_are_a_line_each_and_none_are_nothing() {
+        let check = |name: &str, soft, passed, failed| CheckTotal {
+            operation: "order".to_owned(),
+            name: name.to_owned(),
+            soft,
+            count: CheckCount { passed, failed },
+        };
+        assert_eq!(check_lines(&[]), "");
+        let lines = check_lines(&[check("$.state == 'done'", false, 1_998, 2), check("a\nb", true, 0, 0)]);
+        let expected = "checks:\n  passed        failed        share    check\n  \
+                        1,998         2             99.9 %   order: $.state == 'done'\n  \
+                        0             0             -        order: a\\nb (soft)\n";
+        assert_eq!(lines, expected);
+    }
 }

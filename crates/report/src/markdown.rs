@@ -7,7 +7,7 @@ use plimsoll_record::verdict::{CriterionResult, Judgement, Verdict};
 
 use crate::criterion;
 use crate::numbers;
-use crate::text::{cut, plain};
+use crate::text::{self, cut, plain};
 
 /// The most bytes of criteria and lists; the rest of the summary is small.
 const BUDGET: usize = 80_000;
@@ -29,6 +29,7 @@ pub fn markdown(facts: &Facts, verdict: &Verdict) -> String {
     }
     criteria(&mut out, verdict);
     key_numbers(&mut out, facts);
+    checks(&mut out, facts);
     list(&mut out, "Concerns", &verdict.concerns);
     list(&mut out, "Recommendations", &verdict.recommendations);
     out.push_str(&format!("Run {}\n", code(&verdict.run)));
@@ -74,6 +75,26 @@ fn key_numbers(out: &mut String, facts: &Facts) {
         out.push_str(&format!("| {} | {} | {} |\n", number.name, number.value, number.detail));
     }
     out.push('\n');
+}
+
+fn checks(out: &mut String, facts: &Facts) {
+    let checks = facts.checks(&Scope::default());
+    if checks.is_empty() {
+        return;
+    }
+    out.push_str("### Checks\n\n| Check | Endpoint | When it fails | Passed | Failed | Passed share |\n|---|---|---|---|---|---|\n");
+    let rows = checks.iter().map(|check| {
+        format!(
+            "| {} | {} | {} | {} | {} | {} |\n",
+            code(&check.name),
+            escape(&check.operation),
+            text::when_failed(check),
+            text::count(check.count.passed),
+            text::count(check.count.failed),
+            escape(&text::passed_share(check)),
+        )
+    });
+    append_within_budget(out, rows, checks.len(), "checks");
 }
 
 fn list(out: &mut String, heading: &str, items: &[String]) {

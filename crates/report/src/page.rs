@@ -3,6 +3,7 @@
 //! Each section is one file with a `section` function; the list below is the order of the page.
 
 mod advice;
+mod checks;
 mod criteria;
 mod distribution;
 mod endpoints;

@@ -2,7 +2,7 @@
 //!
 //! Escaping for a medium (HTML, Markdown) is not here: each renderer does its own.
 
-use plimsoll_record::summary::Percentile;
+use plimsoll_record::summary::{CheckTotal, Percentile};
 use plimsoll_record::units::Unit;
 
 /// The text on one line, with everything that could steer a terminal or reorder the text around it made visible:
@@ -61,6 +61,18 @@ pub(crate) fn bound(unit: Unit, value: f64, at_least: bool) -> String {
 /// A number in its unit, or the words for its absence.
 pub(crate) fn optional(unit: Unit, value: Option<f64>, missing: &str) -> String {
     value.map_or_else(|| missing.to_owned(), |value| unit.show(value))
+}
+
+/// What it means when a check does not hold.
+pub(crate) fn when_failed(check: &CheckTotal) -> &'static str {
+    if check.soft { "only counts" } else { "fails the request" }
+}
+
+/// How often a check held, as a share. Rounded it could read 100 % although it failed, so it never does then.
+pub(crate) fn passed_share(check: &CheckTotal) -> String {
+    let Some(share) = check.count.passed_share() else { return "nothing checked".to_owned() };
+    let shown = Unit::Share.show(share);
+    if check.count.failed > 0 && shown == Unit::Share.show(1.0) { format!("< {shown}") } else { shown }
 }
 
 /// A count with thousands separators.

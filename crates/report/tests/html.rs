@@ -11,6 +11,7 @@ use std::collections::BTreeSet;
 use fixture::Shape;
 use markup::{Tag, tags};
 use plimsoll_record::RunDir;
+use plimsoll_record::checks::CheckFact;
 use plimsoll_record::summary::Facts;
 use plimsoll_record::units::Unit;
 use plimsoll_report::html;
@@ -54,10 +55,25 @@ fn the_policy_forbids_what_the_page_does_not_do() {
 }
 
 #[test]
+fn checks_are_shown_with_what_failed_first_and_only_where_there_are_some() {
+    assert!(!page_of(&Shape::calm(5)).contains("Checks of answers"));
+    let check = |name: &str, soft| CheckFact { operation: 1, name: name.to_owned(), soft };
+    let quick = CheckFact { operation: 0, name: "quick".to_owned(), soft: false };
+    let checks = vec![quick, check("size <= 1MB", true), check("has items", false)];
+    let page = page_of(&Shape { checks, operations: vec!["list".into(), "get".into()], ..Shape::calm(20) });
+    let table = &page[page.find("Checks of answers with").unwrap()..];
+    let at = |text: &str| table.find(text).unwrap_or_else(|| panic!("no {text}"));
+    assert!(at("size &lt;= 1MB") < at("quick") && at("quick") < at("has items"), "the worst stands first");
+    assert!(at("only counts") < at("<td>80</td><td>20</td><td>80.0 %</td>"), "soft, and 20 of 100 failed");
+    assert!(at("<td>80</td>") < at("fails the request"));
+}
+
+#[test]
 fn hostile_text_is_inert_wherever_it_comes_from() {
     let shape = Shape {
         phases: vec![(HOSTILE.into(), 10, 10), (ALSO_HOSTILE.into(), 10, 10)],
         operations: vec![HOSTILE.into(), ALSO_HOSTILE.into()],
+        checks: vec![CheckFact { operation: 1, name: format!("{HOSTILE}{ALSO_HOSTILE}"), soft: true }],
         plan: format!("name = '''\n</code></pre>{HOSTILE}{ALSO_HOSTILE}'''\n"),
         log_value: format!("{HOSTILE}{ALSO_HOSTILE}"),
         ..Shape::calm(20)

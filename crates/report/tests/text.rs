@@ -5,6 +5,7 @@
 mod fixture;
 
 use fixture::Shape;
+use plimsoll_record::checks::CheckFact;
 use plimsoll_record::units::Unit;
 use plimsoll_record::verdict::{Judgement, Verdict};
 use plimsoll_report::{TerminalStyle, markdown, terminal};
@@ -13,7 +14,11 @@ const HOSTILE: &str = "a|b `c` <script>alert(1)</script> [x](http://evil.example
 
 fn summary(verdict: &Verdict) -> String {
     let dir = tempfile::tempdir().unwrap();
-    markdown(&fixture::run(dir.path(), &Shape::calm(10)), verdict)
+    let checks = vec![
+        CheckFact { operation: 0, name: "$.state == 'done'".into(), soft: false },
+        CheckFact { operation: 1, name: HOSTILE.into(), soft: true },
+    ];
+    markdown(&fixture::run(dir.path(), &Shape { checks, ..Shape::calm(10) }), verdict)
 }
 
 fn plain(width: usize) -> TerminalStyle {

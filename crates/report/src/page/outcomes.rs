@@ -1,8 +1,9 @@
-//! How every scheduled arrival ended, and which status codes came back.
+//! How every scheduled arrival ended, which status codes came back, and which checks held.
 
 use maud::{Markup, html};
 use plimsoll_record::ledger::{Class, Outcome};
 
+use super::checks;
 use crate::text;
 use crate::view::View;
 
@@ -34,6 +35,7 @@ pub(super) fn section(view: &View<'_>) -> Markup {
                     }
                 }
             }
+            (checks::table(view))
         }
     }
 }
