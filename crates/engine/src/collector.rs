@@ -271,6 +271,8 @@ impl Collector {
             if let Some(censored) = &cell.censored {
                 totals.censored.merge(censored);
             }
+            let checks = self.work.checks.counted(operation, &cell.checks);
+            totals.count_checks(&checks);
             let interval = Interval {
                 at_ns,
                 len_ns,
@@ -282,6 +284,7 @@ impl Collector {
                 limited: cell.limited.map(|limited| *limited).unwrap_or_default(),
                 censored: cell.censored.map(|censored| *censored).unwrap_or_default(),
                 statuses: cell.statuses.into_iter().collect(),
+                checks,
                 body_bytes: cell.body_bytes,
                 worst: cell.worst,
             };
@@ -429,6 +432,7 @@ mod tests {
             every_ns: 1_000,
             phases: vec![phase],
             operations: vec!["request".to_owned()],
+            checks: Vec::new(),
             workers: 2,
             segment: None,
             tick_ns: None,

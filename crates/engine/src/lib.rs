@@ -59,6 +59,8 @@ mod runnable;
 mod text;
 mod workload;
 
+#[cfg_attr(not(test), expect(dead_code, reason = "users learn to use it next"))]
+mod answer;
 mod connection;
 mod heart;
 mod slot;
@@ -81,6 +83,7 @@ mod fixtures;
 #[cfg(test)]
 mod simulated;
 
+pub use answer::ExamineError;
 pub use connection::{Handshakes, RouteError, TlsError, TlsFailure};
 pub use event::Event;
 pub use health::{HealthError, health_check};

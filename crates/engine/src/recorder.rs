@@ -6,12 +6,14 @@
 use std::sync::Arc;
 
 use plimsoll_record::Offset;
+use plimsoll_record::checks::CheckCount;
 use plimsoll_record::latency::{Histogram, Latency};
 use plimsoll_record::ledger::{Ledger, Outcome};
 use plimsoll_record::requests::RequestRow;
 use plimsoll_record::traffic::Exemplar;
 use tokio::sync::mpsc;
 
+use crate::answer::{CheckResults, merge_counts};
 use crate::feed::{Arrival, Feed};
 use crate::own::ThreadWaits;
 use crate::workload::Workload;
@@ -77,6 +79,8 @@ pub(crate) struct Cell {
     pub(crate) limited: Option<Box<Latency>>,
     pub(crate) censored: Option<Box<Latency>>,
     pub(crate) statuses: Vec<(u16, u64)>,
+    /// How often the operation's checks held, in their order, as far as any was made. Without checks, no memory.
+    pub(crate) checks: Vec<CheckCount>,
     pub(crate) body_bytes: u64,
     pub(crate) worst: Option<Exemplar>,
 }
@@ -95,6 +99,7 @@ pub(crate) struct Ended {
     /// 0 when no answer came.
     pub(crate) status: u16,
     pub(crate) body_bytes: u64,
+    pub(crate) checks: CheckResults,
 }
 
 impl Cell {
@@ -114,6 +119,9 @@ impl Cell {
         };
         latency.record(response_ns, service_ns);
         self.body_bytes += ended.body_bytes;
+        if !ended.checks.is_empty() {
+            ended.checks.count_into(&mut self.checks);
+        }
         match self.statuses.iter_mut().find(|(status, _)| *status == ended.status) {
             Some((_, n)) => *n += 1,
             None => self.statuses.push((ended.status, 1)),
@@ -142,6 +150,7 @@ impl Cell {
             }
         }
         self.body_bytes += other.body_bytes;
+        merge_counts(&mut self.checks, &other.checks);
         let slower = |worst: &Exemplar| self.worst.as_ref().is_none_or(|mine| mine.response_ns < worst.response_ns);
         if other.worst.as_ref().is_some_and(slower) {
             self.worst.clone_from(&other.worst);
@@ -393,6 +402,7 @@ pub(crate) fn ended(arrival: &Arrival, operation: u16, intended: i64, sent: i64,
         outcome: Outcome::Io,
         status: 0,
         body_bytes: 0,
+        checks: CheckResults::NONE,
     }
 }
 

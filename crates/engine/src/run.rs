@@ -8,12 +8,14 @@ use std::sync::mpsc::SyncSender;
 use std::time::Duration;
 
 use plimsoll_plan::{Plan, RequestLogging, Target};
+use plimsoll_record::checks::CheckFact;
 use plimsoll_record::files::{EndReason, WriteError};
 use plimsoll_record::requests::RequestWriter;
 use plimsoll_record::traffic::{PhaseFact, SegmentFact, TrafficHeader, TrafficWriter};
 use plimsoll_record::{Offset, RunClock, RunDir};
 use tokio::sync::mpsc;
 
+use crate::answer::check_facts;
 use crate::collector::{Collected, Collector, CollectorSetup};
 use crate::connection::{Handshakes, PoolSetup, Route, RouteError, Tls};
 use crate::event::{Event, PhaseSpan};
@@ -84,6 +86,7 @@ pub struct RunOutcome {
 pub struct Run {
     work: Arc<Workload>,
     operations: Vec<String>,
+    checks: Vec<CheckFact>,
     route: Arc<Route>,
     target: Target,
     connections: u64,
@@ -123,8 +126,8 @@ impl Run {
         let workers = workers(plan, &work, connections);
         let tick = Tick::choose(plan.generator.precision, &work, workers);
         let (generator, directory) = (plan.generator.clone(), directory.clone());
-        let (operations, producer) = (plan.operations(), producer.to_owned());
-        Ok(Self { work, operations, route, target, connections, generator, workers, tick, directory, producer })
+        let (operations, checks, producer) = (plan.operations(), check_facts(plan), producer.to_owned());
+        Ok(Self { work, operations, checks, route, target, connections, generator, workers, tick, directory, producer })
     }
 
     /// Makes the traffic, and returns when it has ended. Events are offered to `events` and skipped when it is full.
@@ -189,6 +192,7 @@ impl Run {
                 })
                 .collect(),
             operations: self.operations.clone(),
+            checks: self.checks.clone(),
             workers: self.workers,
             segment: segment_fact(self.work.segment),
             tick_ns: self.tick.length_ns(),

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use plimsoll_plan::{Plan, Target};
 
+use crate::answer::CheckTable;
 use crate::draw::Weights;
 use crate::feed::Arrival;
 use crate::names::Names;
@@ -76,6 +77,8 @@ pub(crate) struct Workload {
     pub(crate) flows: Vec<Flow>,
     pub(crate) phases: Vec<Phase>,
     pub(crate) users: NonZeroU64,
+    /// Where the checks of each operation stand in the record.
+    pub(crate) checks: CheckTable,
     /// The part of the plan that is this generator's own.
     pub(crate) segment: Share,
     /// What visits begin with.
@@ -110,6 +113,7 @@ impl Workload {
             phases,
             origin: Origin::new(plan.seed, plan.users.cookies),
             users: plan.users.count,
+            checks: CheckTable::of(plan),
             segment,
             weights: Weights::new(plan.flows.iter().map(|flow| flow.weight)),
         })

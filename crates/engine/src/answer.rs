@@ -1,0 +1,88 @@
+//! What is made of an answer: whether it is as the plan expects, and what the user takes from it.
+//!
+//! An [`Examination`] is compiled from each request. Its [`Wants`] say what a connection must keep of an answer:
+//! nothing, as a rule, and then nothing is allocated. What was kept is read lazily: a body is decompressed when
+//! something looks at it, and parsed as JSON at most once. Nothing here sends, waits or counts.
+//!
+//! | file | what |
+//! |---|---|
+//! | `wants` | what is kept of an answer, and the keeper that a connection hands the body to, piece by piece |
+//! | `contents` | what was kept: headers, the body as bytes, text and JSON |
+//! | `decode` | decompression, with its limit |
+//! | `path` | JSONPath queries |
+//! | `compare` | values against values |
+//! | `test` | conditions, compiled |
+//! | `statuses` | sets of status codes |
+//! | `capture` | from an answer into variables |
+//! | `examine` | all of it in order: status, checks, until, captures |
+//! | `checks` | which checks held, and where they stand in the record |
+
+mod contents;
+mod decode;
+mod wants;
+
+mod compare;
+mod path;
+mod statuses;
+mod test;
+
+mod capture;
+mod checks;
+mod examine;
+
+#[cfg(test)]
+mod naive;
+#[cfg(test)]
+mod tests;
+
+use plimsoll_record::ledger::Outcome;
+
+pub(crate) use checks::{CheckResults, CheckTable, check_facts, merge_counts};
+pub use examine::ExamineError;
+#[cfg_attr(not(test), expect(unused_imports, reason = "users learn to use it next"))]
+pub(crate) use {
+    contents::Kept,
+    examine::{Examination, Judged, Keeping, Next},
+    test::Test,
+    wants::{Keeper, Wants},
+};
+
+/// The largest body that is looked at, in bytes: as it comes over the wire, and after each step of decompression.
+pub(crate) const MAX_BODY: usize = 10_000_000;
+
+/// A complete answer.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    /// The size of the body on the wire.
+    pub(crate) body_bytes: u64,
+    /// From the intended start of the request to the end of the answer. Whoever knows the intended start sets it.
+    pub(crate) latency_ns: u64,
+    /// What was wanted of it; `None` when that is nothing.
+    pub(crate) kept: Option<Box<Kept>>,
+}
+
+/// Why a body cannot be looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum BodyFault {
+    /// It is larger than [`MAX_BODY`].
+    TooLarge,
+    /// It is cut off or damaged, or in an encoding that is not known here.
+    BadEncoding,
+}
+
+impl Answer {
+    /// What was kept. Only what a request's wants name is ever asked for.
+    fn kept(&self) -> &Kept {
+        self.kept.as_deref().expect("what is looked at was wanted, and so was kept")
+    }
+}
+
+impl From<BodyFault> for Outcome {
+    fn from(fault: BodyFault) -> Self {
+        match fault {
+            BodyFault::TooLarge => Self::BodyTooLarge,
+            BodyFault::BadEncoding => Self::BadEncoding,
+        }
+    }
+}
