@@ -158,6 +158,7 @@ phase = "steady"
     pub(crate) fn record(&self) -> Recorded {
         let dir = tempfile::tempdir().unwrap();
         let run = RunDir::create_or_join(dir.path(), "test", "test 1").unwrap();
+        set_wall_clock(&run);
         if self.traffic {
             self.write_traffic(&run);
         }
@@ -248,6 +249,14 @@ fn interval(i: u64, second: &Second) -> Interval {
         interval.censored.record(TIMEOUT_NS, TIMEOUT_NS);
     }
     interval
+}
+
+/// Lets every run begin at the same wall time, a full minute: the windows of limiters are aligned to it.
+fn set_wall_clock(run: &RunDir) {
+    let path = run.path().join("run.json");
+    let mut info: serde_json::Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    info["anchor"]["unix_ns"] = 1_800_000_000_000_000_000_i64.into();
+    std::fs::write(&path, info.to_string()).unwrap();
 }
 
 fn write_facts<K: FactKind>(run: &RunDir, header: K::Header, facts: &[K::Fact]) {
