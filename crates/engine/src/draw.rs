@@ -78,10 +78,11 @@ impl Weights {
 
     /// The index chosen by draw `number`.
     pub(crate) fn choose(&self, draws: Draws, number: u64) -> u16 {
-        if self.upto.len() <= 1 {
-            return 0;
-        }
-        let point = draws.unit(number);
+        if self.upto.len() <= 1 { 0 } else { self.at(draws.unit(number)) }
+    }
+
+    /// The index chosen by a random number, evenly from [0, 1).
+    pub(crate) fn at(&self, point: f64) -> u16 {
         let index = self.upto.partition_point(|upto| *upto <= point).min(self.upto.len() - 1);
         u16::try_from(index).expect("a plan has fewer than 65,536 flows")
     }

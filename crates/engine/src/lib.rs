@@ -53,6 +53,8 @@ mod random;
 mod visit;
 
 mod feed;
+#[expect(dead_code, reason = "iterations come to follow programs next")]
+mod program;
 mod request;
 mod runnable;
 #[cfg_attr(not(test), expect(dead_code, reason = "users learn to use all of it next"))]
