@@ -13,6 +13,7 @@ use tokio::sync::mpsc;
 
 use crate::answer::CheckResults;
 use crate::feed::Feed;
+use crate::journey::Entry;
 use crate::names::Names;
 use crate::quick_plan;
 use crate::recorder::{Ended, Message, Recorder, RecorderSetup};
@@ -78,7 +79,7 @@ impl Books {
 
     /// Everything that is written down about one request that was answered.
     pub fn request(&mut self, intended: i64, sent: i64, done: i64) {
-        self.recorder.begin_step(0, 0);
+        self.recorder.begin_step(0, Entry { operation: 0, is_poll: false });
         self.recorder.send(Some(sent - intended), false);
         self.recorder.end(&Ended {
             user: 1,
@@ -124,7 +125,7 @@ impl Users {
     pub fn turn(&mut self) -> i64 {
         let due = self.feed.next_due().expect("somebody always thinks");
         let arrival = self.feed.pop(due).expect("the user who is due");
-        self.feed.give_back(&arrival, due + MS);
+        self.feed.give_back(arrival.arrival(), due + MS);
         due
     }
 }

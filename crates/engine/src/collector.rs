@@ -36,6 +36,9 @@ pub(crate) struct Collected {
     pub(crate) ended: Offset,
 }
 
+const CUT_SHORT: &str = "iterations ended before their last step although no request of theirs failed: a `while` \
+                         reached its `limit`, a `set` lacked a value, or there were 100,000 steps without a request";
+
 /// Writes one run's traffic.
 pub(crate) struct Collector {
     work: Arc<Workload>,
@@ -55,6 +58,8 @@ pub(crate) struct Collector {
     pending: Vec<u64>,
     ended_phases: BTreeMap<u32, i64>,
     totals: Collected,
+    /// Iterations that could not go on although no request of theirs failed.
+    cut_short: u64,
 }
 
 /// What is known of one worker.
@@ -106,6 +111,7 @@ impl Collector {
             inventory: Inventory::open(setup.local_addresses),
             pending,
             ended_phases: BTreeMap::new(),
+            cut_short: 0,
             totals: Collected { scheduled: 0, answered: 0, failures: 0, broken: Vec::new(), ended: setup.start },
         }
     }
@@ -145,6 +151,9 @@ impl Collector {
         }
         if let Some(log) = self.log.take() {
             log.finish()?;
+        }
+        if self.cut_short > 0 {
+            self.note(now, format!("{} {CUT_SHORT}", self.cut_short))?;
         }
         self.out.finish(now, reason)?;
         Ok(self.totals)
@@ -245,6 +254,7 @@ impl Collector {
         let generator = self.generator_row(&own, workers, at_ns, len_ns);
         self.show(progress, &generator);
         self.out.write(&TrafficFact::Generator(generator))?;
+        self.cut_short += own.cut_short;
         if own.held_up_ns > self.max_send_lag.cast_unsigned() {
             let held_up = show_duration(Duration::from_nanos(own.held_up_ns));
             self.note(at_ns, format!("the generator was held up for {held_up} in the interval that begins here"))?;
@@ -409,6 +419,7 @@ impl OwnCosts {
         self.cpu_ns += other.cpu_ns;
         self.process_cpu_ns = self.process_cpu_ns.max(other.process_cpu_ns);
         self.held_up_ns = self.held_up_ns.max(other.held_up_ns);
+        self.cut_short += other.cut_short;
     }
 }
 

@@ -6,12 +6,13 @@
 mod dial;
 mod http1;
 mod http2;
+mod idle;
 mod outcome;
 mod pool;
 mod socket;
 mod tls;
 
-use std::task::Poll;
+use std::task::{Poll, Waker};
 
 use bytes::BytesMut;
 use hyper::Request;
@@ -20,12 +21,14 @@ use plimsoll_record::ledger::Outcome;
 
 use self::dial::Stream;
 use self::pool::Protocol;
+use crate::answer::{Answer, Wants};
 use crate::request::{Operation, RequestBody};
 use crate::text::Unfilled;
 use crate::visit::Visit;
 
 pub use dial::RouteError;
 pub(crate) use dial::{DialError, Route, address_of};
+pub(crate) use idle::Idle;
 pub(crate) use pool::{Pool, PoolSetup, connect, connect_failed};
 pub(crate) use tls::Tls;
 pub use tls::{Handshakes, TlsError, TlsFailure};
@@ -36,13 +39,6 @@ pub(crate) enum Connection {
     Own(Box<http1::Connection>),
     /// A stream at a time of one that others use as well.
     Shared(http2::Seat),
-}
-
-/// A complete answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Answer {
-    pub(crate) status: u16,
-    pub(crate) body_bytes: u64,
 }
 
 /// Why there is no complete answer.
@@ -69,7 +65,7 @@ pub(crate) async fn ask(
             let connection = http1::Connection::over(stream).await;
             let mut connection = connection.map_err(|error| Broken::NotSent(outcome::outcome_of(&error)))?;
             let request = operation.request(visit, HeaderMap::new(), &mut scratch).map_err(unfilled)?;
-            connection.exchange(request).await
+            connection.exchange(request, Wants::NOTHING).await
         }
         Protocol::Two => {
             let request = operation.request_with_authority(visit, &mut scratch).map_err(unfilled)?;
@@ -79,6 +75,22 @@ pub(crate) async fn ask(
 }
 
 impl Connection {
+    /// From now on the task of `waker` uses the connection.
+    pub(crate) fn adopt(&self, waker: &Waker) {
+        match self {
+            Self::Own(connection) => connection.adopt(waker),
+            // A stream wakes whoever polls it.
+            Self::Shared(_) => {}
+        }
+    }
+
+    /// Ends it, also when it could be shared with others.
+    pub(crate) fn close(self) {
+        if let Self::Shared(seat) = self {
+            seat.close();
+        }
+    }
+
     /// True when no further request can be sent on it.
     pub(crate) fn is_closed(&self) -> bool {
         match self {
@@ -108,11 +120,11 @@ impl Connection {
         }
     }
 
-    /// Sends `request` and waits for the whole answer. The body is read and counted, not kept.
-    pub(crate) async fn exchange(&mut self, request: Request<RequestBody>) -> Result<Answer, Broken> {
+    /// Sends `request` and waits for the whole answer. What is not wanted of it is read and counted, not kept.
+    pub(crate) async fn exchange(&mut self, request: Request<RequestBody>, wants: Wants) -> Result<Answer, Broken> {
         match self {
-            Self::Own(connection) => connection.exchange(request).await,
-            Self::Shared(seat) => seat.exchange(request).await,
+            Self::Own(connection) => connection.exchange(request, wants).await,
+            Self::Shared(seat) => seat.exchange(request, wants).await,
         }
     }
 

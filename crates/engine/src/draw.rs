@@ -8,6 +8,9 @@ use std::time::Duration;
 
 use plimsoll_plan::ThinkTime;
 
+/// The 0.95 quantile of the standard normal distribution.
+const NORMAL_P95: f64 = 1.644_853_626_951_472_7;
+
 /// A stream of draws: number n of a stream is always the same.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Draws {
@@ -44,10 +47,22 @@ impl Draws {
             ThinkTime::Uniform { min, max } => {
                 nanos(min) + (self.unit(number) * nanos(max.saturating_sub(min)) as f64) as i64
             }
-            ThinkTime::Normal { .. } | ThinkTime::LogNormal { .. } | ThinkTime::Exponential { .. } => {
-                unreachable!("other distributions were refused before anything was compiled")
+            ThinkTime::Normal { mean, deviation } => {
+                (nanos(mean) as f64 + nanos(deviation) as f64 * self.of(number).normal()).max(0.0) as i64
             }
+            ThinkTime::LogNormal { median, p95 } => {
+                let sigma = (nanos(p95) as f64 / nanos(median).max(1) as f64).ln() / NORMAL_P95;
+                (nanos(median) as f64 * (sigma * self.of(number).normal()).exp()) as i64
+            }
+            ThinkTime::Exponential { mean } => (nanos(mean) as f64 * -(1.0 - self.unit(number)).ln()) as i64,
         }
+    }
+
+    /// A value of the standard normal distribution (Box and Muller, "A note on the generation of random normal
+    /// deviates", 1958).
+    fn normal(self) -> f64 {
+        let radius = (-2.0 * (1.0 - self.unit(0)).ln()).sqrt();
+        radius * (std::f64::consts::TAU * self.unit(1)).cos()
     }
 }
 
@@ -120,5 +135,43 @@ mod tests {
         assert!(times.iter().all(|time| (5.0..15.0).contains(time)));
         let mean = times.iter().sum::<f64>() / times.len() as f64;
         assert!((mean - 10.0).abs() < 0.15, "{mean}");
+    }
+
+    /// Think times in seconds, in ascending order.
+    fn sorted(think: ThinkTime) -> Vec<f64> {
+        let draws = Draws::new(3, 1);
+        let mut times: Vec<f64> = (0..40_000).map(|n| draws.think_ns(think, n) as f64 / 1e9).collect();
+        times.sort_by(f64::total_cmp);
+        times
+    }
+
+    /// Quantiles within four standard errors of a sample of 40,000.
+    #[track_caller]
+    fn check_quantiles(think: ThinkTime, expected: [f64; 3], tolerance: f64) {
+        let times = sorted(think);
+        for (quantile, expected) in [0.25, 0.5, 0.95].into_iter().zip(expected) {
+            let found = times[(quantile * times.len() as f64) as usize];
+            assert!((found - expected).abs() < tolerance * expected, "{quantile}: {found} for {expected}");
+        }
+    }
+
+    #[test]
+    fn think_times_have_the_quantiles_of_their_distribution() {
+        let seconds = Duration::from_secs;
+        let normal = ThinkTime::Normal { mean: seconds(10), deviation: seconds(2) };
+        check_quantiles(normal, [8.651, 10.0, 13.290], 0.01);
+        check_quantiles(ThinkTime::LogNormal { median: seconds(8), p95: seconds(20) }, [5.494, 8.0, 20.0], 0.035);
+        check_quantiles(ThinkTime::Exponential { mean: seconds(10) }, [2.877, 6.931, 29.957], 0.05);
+    }
+
+    #[test]
+    fn a_think_time_is_never_negative_and_a_log_normal_one_may_be_constant() {
+        let seconds = Duration::from_secs;
+        let times = sorted(ThinkTime::Normal { mean: seconds(1), deviation: seconds(2) });
+        // Phi(-1/2) of them would be below zero.
+        let cut = times.iter().filter(|time| **time == 0.0).count() as f64 / times.len() as f64;
+        assert!(times[0] == 0.0 && (cut - 0.3085).abs() < 0.01, "{cut}");
+        let times = sorted(ThinkTime::LogNormal { median: seconds(8), p95: seconds(8) });
+        assert!((times[0] - 8.0).abs() < 1e-6 && (times[times.len() - 1] - 8.0).abs() < 1e-6);
     }
 }

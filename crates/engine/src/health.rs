@@ -87,7 +87,7 @@ pub enum HealthError {
 pub fn health_check(plan: &Plan, patience: Duration) -> Result<(), HealthError> {
     let target = traffic_target(plan)?;
     // What is not run is refused before anybody is bothered.
-    runnable::check(plan, target)?;
+    runnable::check(plan)?;
     let names = Names::compile(plan, &[])?;
     let route = Route::prepare(target)?;
     let request = target.health.as_ref().map(|check| Operation::health(check, target, &names));

@@ -8,10 +8,12 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Waker;
 
+use plimsoll_plan::ConnectionUse;
 use plimsoll_record::{Offset, RunClock};
 
-use crate::connection::{Pool, PoolSetup};
-use crate::feed::{Arrival, Feed};
+use crate::connection::{Idle, Pool, PoolSetup};
+use crate::feed::{Arrival, Due, Ending, Feed};
+use crate::journey::Journey;
 use crate::recorder::{Ended, Recorder};
 use crate::slot::Slot;
 use crate::slots::Slots;
@@ -26,15 +28,15 @@ const HELD_UP: i64 = 1_000_000;
 const REMEMBERED: usize = 64;
 
 /// An iteration on its way to a connection.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub(crate) struct Job {
-    pub(crate) arrival: Arrival,
-    delay: Delay,
+    pub(crate) due: Due,
+    pub(crate) delay: Delay,
 }
 
 /// Whose fault it is when the request is sent late.
 #[derive(Clone, Copy, Debug)]
-enum Delay {
+pub(crate) enum Delay {
     /// A connection is free: any lag is the generator's own, until the request is written.
     Own { since: i64 },
     /// A connection can be opened: the generator's part is what passed before it began to.
@@ -43,10 +45,14 @@ enum Delay {
     Waited { own: Option<i64> },
 }
 
-impl Job {
-    /// The next step of the same iteration, on the same connection.
-    pub(crate) fn following(self, intended: i64) -> Self {
-        Self { delay: Delay::Own { since: intended }, ..self }
+impl Delay {
+    /// The same for the branches of a group that was intended at `intended`, each of which may have to open a
+    /// connection.
+    pub(crate) fn of_branch(self, now: i64, intended: i64) -> Self {
+        match self {
+            Self::Own { .. } => Self::Opening { own: now - intended },
+            Self::Opening { .. } | Self::Waited { .. } => self,
+        }
     }
 }
 
@@ -56,9 +62,13 @@ pub(crate) struct Heart {
     pub(crate) pool: Pool,
     pub(crate) timeout: i64,
     pub(crate) connect_timeout: i64,
+    pub(crate) connections: ConnectionUse,
     pub(crate) clock: RunClock,
     pub(crate) start: Offset,
     tick: Tick,
+    idle: Idle,
+    /// Steps that are done at once, in as many groups at present.
+    groups: Cell<usize>,
     feed: RefCell<Feed>,
     recorder: RefCell<Recorder>,
     slots: RefCell<Slots>,
@@ -75,6 +85,7 @@ pub(crate) struct HeartSetup {
     pub(crate) pool: PoolSetup,
     pub(crate) timeout: i64,
     pub(crate) connect_timeout: i64,
+    pub(crate) connections: ConnectionUse,
     pub(crate) clock: RunClock,
     pub(crate) start: Offset,
     pub(crate) tick: Tick,
@@ -82,7 +93,7 @@ pub(crate) struct HeartSetup {
 
 impl Heart {
     pub(crate) fn new(setup: HeartSetup, feed: Feed, recorder: Recorder) -> Self {
-        let HeartSetup { work, pool, timeout, connect_timeout, clock, start, tick } = setup;
+        let HeartSetup { work, pool, timeout, connect_timeout, connections, clock, start, tick } = setup;
         let pool = Pool::new(pool);
         let slots = Slots::new(pool.slots());
         Self {
@@ -90,9 +101,12 @@ impl Heart {
             pool,
             timeout,
             connect_timeout,
+            connections,
             clock,
             start,
             tick,
+            idle: Idle::default(),
+            groups: Cell::new(0),
             feed: RefCell::new(feed),
             recorder: RefCell::new(recorder),
             slots: RefCell::new(slots),
@@ -111,29 +125,31 @@ impl Heart {
     /// The next arrival for a slot that has just become free at `now`.
     pub(crate) fn next_job(&self, now: i64) -> Option<Job> {
         self.turn_if_due(now);
-        let arrival = self.feed.borrow_mut().pop(now)?;
-        self.recorder.borrow_mut().begin();
-        let delay = if arrival.intended == now || self.has_capacity() {
-            Delay::Own { since: arrival.intended }
+        let due = self.feed.borrow_mut().pop(now)?;
+        self.recorder.borrow_mut().begin(due.begun());
+        let intended = due.intended();
+        let delay = if intended == now || self.has_capacity() {
+            Delay::Own { since: intended }
         } else {
-            Delay::Waited { own: self.overslept(arrival.intended) }
+            Delay::Waited { own: self.overslept(intended) }
         };
-        Some(Job { arrival, delay })
+        Some(Job { due, delay })
     }
 
-    /// Hands out the arrivals that are due at `now` to idle slots, most recently used first, and asks `spawn` for a
-    /// new slot while there may be more of them.
+    /// Hands out what is due at `now` to idle slots, most recently used first, and asks `spawn` for a new slot while
+    /// there may be more of them.
     pub(crate) fn dispatch(&self, now: i64, mut spawn: impl FnMut(Rc<Slot>, Job)) {
         while self.has_capacity() {
-            let Some(arrival) = self.feed.borrow_mut().pop(now) else { return };
-            self.recorder.borrow_mut().begin();
+            let Some(due) = self.feed.borrow_mut().pop(now) else { return };
+            self.recorder.borrow_mut().begin(due.begun());
+            let intended = due.intended();
             let mut slots = self.slots.borrow_mut();
             if let Some(slot) = slots.take_idle() {
-                slot.assign(Job { arrival, delay: Delay::Own { since: arrival.intended } });
+                slot.assign(Job { due, delay: Delay::Own { since: intended } });
             } else {
                 let slot = slots.add();
                 drop(slots);
-                spawn(slot, Job { arrival, delay: Delay::Opening { own: now - arrival.intended } });
+                spawn(slot, Job { due, delay: Delay::Opening { own: now - intended } });
             }
         }
     }
@@ -202,13 +218,16 @@ impl Heart {
         }
     }
 
-    pub(crate) fn begin_step(&self, phase: u16, operation: u16) {
-        self.recorder.borrow_mut().begin_step(phase, operation);
+    /// What an iteration stands before is due now, and under way.
+    pub(crate) fn begin_step(&self, journey: &mut Journey) {
+        let phase = journey.arrival.phase;
+        let mut recorder = self.recorder.borrow_mut();
+        journey.each_due(&self.work, &mut |entry| recorder.begin_step(phase, entry));
     }
 
-    /// The job's request is being written at `sent`.
-    pub(crate) fn sent(&self, job: &Job, sent: i64) {
-        let (own, waited) = match job.delay {
+    /// A request is being written at `sent`.
+    pub(crate) fn sent(&self, delay: Delay, sent: i64) {
+        let (own, waited) = match delay {
             Delay::Own { since } => (Some(sent - since), false),
             Delay::Opening { own } => (Some(own), false),
             Delay::Waited { own } => (own, true),
@@ -226,15 +245,54 @@ impl Heart {
         self.recorder.borrow_mut().end(ended);
     }
 
-    pub(crate) fn give_back(&self, arrival: &Arrival, now: i64) {
-        self.feed.borrow_mut().give_back(arrival, now);
+    /// A whole poll ended.
+    pub(crate) fn end_poll(&self, ended: &Ended) {
+        self.recorder.borrow_mut().end_poll(ended);
+    }
+
+    /// An iteration ended. True when its user comes again.
+    pub(crate) fn give_back(&self, arrival: &Arrival, ending: Ending) -> bool {
+        self.feed.borrow_mut().end(arrival, ending)
+    }
+
+    /// Puts an iteration away until `at`. False when it has ended instead.
+    pub(crate) fn pause(&self, now: i64, at: i64, journey: Box<Journey>) -> bool {
+        let goes_on = self.feed.borrow_mut().pause(now, at, journey);
+        self.look_early();
+        goes_on
+    }
+
+    /// An iteration could not go on although no request of its failed.
+    pub(crate) fn cut_short(&self) {
+        self.feed.borrow_mut().cut_short();
+    }
+
+    /// Connections that no slot has.
+    pub(crate) fn idle(&self) -> &Idle {
+        &self.idle
+    }
+
+    /// Steps begin that are done at once.
+    pub(crate) fn begin_group(&self) {
+        self.groups.set(self.groups.get() + 1);
+    }
+
+    /// All of them have ended.
+    pub(crate) fn end_group(&self) {
+        self.groups.set(self.groups.get() - 1);
+    }
+
+    /// A slot waits until `deadline` at most.
+    pub(crate) fn expect_deadline(&self, deadline: i64) {
+        let mut slots = self.slots.borrow_mut();
+        slots.next_sweep = slots.next_sweep.min(deadline);
     }
 
     /// Ends the interval if `now` lies beyond it, so that nothing is counted in an interval it does not belong to.
     pub(crate) fn turn_if_due(&self, now: i64) {
         let mut recorder = self.recorder.borrow_mut();
         if now >= recorder.boundary() {
-            let open = self.pool.shared().unwrap_or_else(|| self.slots.borrow().open);
+            let open = self.pool.shared().unwrap_or_else(|| self.slots.borrow().open + self.idle.count());
             recorder.turn(now, &mut self.feed.borrow_mut(), open);
         }
     }
@@ -279,14 +337,14 @@ impl Heart {
             return;
         }
         let earliest = slots.all.iter().flatten().map(|slot| slot.sweep(now)).min().unwrap_or(i64::MAX);
-        // A deadline that is set later than now lies at least the shorter timeout ahead.
-        slots.next_sweep = earliest.min(now + self.timeout.min(self.connect_timeout));
+        slots.next_sweep = earliest;
     }
 
     /// No new arrivals from `now` on.
     pub(crate) fn stop_arrivals(&self, now: i64) {
         self.stopping.set(true);
-        self.feed.borrow_mut().close(now);
+        let polls = self.feed.borrow_mut().close(now);
+        self.recorder.borrow_mut().give_up_polls(polls);
     }
 
     /// True when no further iteration may begin.
@@ -296,7 +354,7 @@ impl Heart {
 
     /// True when nothing is due at `now`, nothing will be, and nothing is under way.
     pub(crate) fn is_done(&self, now: i64) -> bool {
-        self.recorder.borrow().in_flight() == 0 && self.feed.borrow().is_over(now)
+        self.groups.get() == 0 && self.recorder.borrow().is_idle() && self.feed.borrow().is_over(now)
     }
 
     /// True when nobody takes this worker's reports any more.
@@ -351,9 +409,17 @@ mod tests {
         let (timeout, clock) = (1000 * MS, RunClock::start());
         let setup = HeartSetup {
             work,
-            pool: PoolSetup { route: Arc::new(route), connections, streams: 1, worker: 0, workers: 1 },
+            pool: PoolSetup {
+                route: Arc::new(route),
+                connections,
+                streams: 1,
+                worker: 0,
+                workers: 1,
+                uses: ConnectionUse::Pool,
+            },
             timeout,
             connect_timeout: timeout,
+            connections: ConnectionUse::Pool,
             clock,
             start,
             tick,
@@ -374,7 +440,7 @@ mod tests {
     fn an_arrival_that_waited_for_a_connection_is_not_the_generators_delay() {
         let (heart, mut reports) = heart(0);
         let job = heart.next_job(300 * MS).unwrap();
-        heart.sent(&job, 300 * MS);
+        heart.sent(job.delay, 300 * MS);
         let own = own(&heart, &mut reports);
         assert_eq!((own.sent, own.waited, own.sent_late, own.lag.count()), (1, 1, 0, 0));
     }
@@ -386,7 +452,7 @@ mod tests {
         heart.note_hold_up(250 * MS);
         for now in [250, 251, 300] {
             let job = heart.next_job(now * MS).unwrap();
-            heart.sent(&job, now * MS);
+            heart.sent(job.delay, now * MS);
         }
         // Due at 50, 150 and 250 ms, the first two while nobody looked.
         let own = own(&heart, &mut reports);
@@ -399,7 +465,7 @@ mod tests {
     fn an_arrival_with_a_free_connection_that_is_sent_late_is_the_generators_delay() {
         let (heart, mut reports) = heart(1);
         let job = heart.next_job(70 * MS).unwrap();
-        heart.sent(&job, 75 * MS);
+        heart.sent(job.delay, 75 * MS);
         let own = own(&heart, &mut reports);
         assert_eq!((own.waited, own.sent_late), (0, 1));
         assert!((24..=26).contains(&(own.lag.max().unwrap() / 1_000_000)));

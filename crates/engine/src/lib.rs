@@ -41,32 +41,31 @@ mod stop;
 pub mod schedule;
 
 mod cookies;
-#[cfg_attr(not(test), expect(dead_code, reason = "users learn to use all of it next"))]
 mod data;
 mod draw;
-#[cfg_attr(not(test), expect(dead_code, reason = "users learn to use all of it next"))]
 mod holes;
-#[cfg_attr(not(test), expect(dead_code, reason = "users learn to use all of it next"))]
 mod names;
 mod random;
-#[cfg_attr(not(test), expect(dead_code, reason = "users learn to use all of it next"))]
 mod visit;
 
 mod feed;
-#[expect(dead_code, reason = "iterations come to follow programs next")]
+mod journey;
+mod paused;
 mod program;
+mod redirects;
 mod request;
 mod runnable;
-#[cfg_attr(not(test), expect(dead_code, reason = "users learn to use all of it next"))]
 mod text;
 mod workload;
 
-#[cfg_attr(not(test), expect(dead_code, reason = "users learn to use it next"))]
 mod answer;
 mod connection;
+mod exchange;
 mod heart;
+mod iterate;
 mod slot;
 mod slots;
+mod stage;
 mod tick;
 mod timer;
 mod worker;

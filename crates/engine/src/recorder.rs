@@ -15,6 +15,7 @@ use tokio::sync::mpsc;
 
 use crate::answer::{CheckResults, merge_counts};
 use crate::feed::{Arrival, Feed};
+use crate::journey::{Begun, Entry};
 use crate::own::ThreadWaits;
 use crate::workload::Workload;
 
@@ -69,6 +70,8 @@ pub(crate) struct OwnCosts {
     pub(crate) held_up_requests: u64,
     /// The longest time in which the worker did not get to look at its schedule.
     pub(crate) held_up_ns: u64,
+    /// Iterations that could not go on although no request of theirs failed.
+    pub(crate) cut_short: u64,
 }
 
 /// One operation in one phase in one interval.
@@ -178,6 +181,10 @@ pub(crate) struct Recorder {
     cells: Vec<Option<Box<Cell>>>,
     pending: Vec<u64>,
     in_flight: u64,
+    /// Whole polls that have begun and not ended, whether a try is under way or not.
+    polls: u64,
+    /// Of these, how many will not end: the run is over before their next try.
+    polls_given_up: u64,
     own: OwnCosts,
     rows: Vec<RequestRow>,
     /// The next grid line, as a time.
@@ -197,6 +204,8 @@ impl Recorder {
             cells: (0..cells).map(|_| None).collect(),
             pending: vec![0; cells],
             in_flight: 0,
+            polls: 0,
+            polls_given_up: 0,
             own: OwnCosts::default(),
             rows: Vec::new(),
             boundary: setup.every,
@@ -218,21 +227,29 @@ impl Recorder {
         self.collector_gone
     }
 
-    /// Requests written or about to be written, and not ended.
-    pub(crate) fn in_flight(&self) -> u64 {
-        self.in_flight
+    /// True when nothing is under way.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.in_flight == 0 && self.polls == self.polls_given_up
     }
 
-    /// An iteration was handed to a connection: its first step, counted as scheduled by the feed, is under way.
-    pub(crate) fn begin(&mut self) {
-        self.in_flight += 1;
+    /// An iteration was handed to a connection: what it stands before, counted as scheduled by the feed, is under way.
+    pub(crate) fn begin(&mut self, begun: Begun) {
+        self.in_flight += begun.requests;
+        self.polls += begun.polls;
     }
 
-    /// A following step of an iteration came due, and is under way.
-    pub(crate) fn begin_step(&mut self, phase: u16, operation: u16) {
-        let cell = self.setup.work.cell(phase, operation);
+    /// What an iteration came to right behind its last request: it is due, and under way.
+    pub(crate) fn begin_step(&mut self, phase: u16, entry: Entry) {
+        let cell = self.setup.work.cell(phase, entry.operation);
         self.schedule(cell, 1);
-        self.in_flight += 1;
+        let mut begun = Begun::default();
+        begun.add(entry);
+        self.begin(begun);
+    }
+
+    /// Polls that were between two tries will not go on.
+    pub(crate) fn give_up_polls(&mut self, polls: u64) {
+        self.polls_given_up += polls;
     }
 
     /// A request is being written. `own_lag` is the delay that is the generator's own fault; `None` when it waited
@@ -280,6 +297,19 @@ impl Recorder {
         if self.setup.log_requests {
             self.log(ended);
         }
+    }
+
+    /// The request rows so far.
+    pub(crate) fn into_rows(self) -> Vec<RequestRow> {
+        self.rows
+    }
+
+    /// A whole poll ended.
+    pub(crate) fn end_poll(&mut self, ended: &Ended) {
+        let index = self.setup.work.cell(ended.phase, ended.operation);
+        let start = self.setup.start;
+        self.cell(index).end(ended, start);
+        self.polls -= 1;
     }
 
     fn cell(&mut self, index: usize) -> &mut Cell {
@@ -350,7 +380,8 @@ impl Recorder {
         feed.take_scheduled(to, |cell, n| self.schedule(cell, n));
         self.settle();
         let pending: u64 = self.pending.iter().sum();
-        assert_eq!(pending, self.in_flight + feed.backlog(), "what is pending is under way or waits in the backlog");
+        let under_way = self.in_flight + self.polls;
+        assert_eq!(pending, under_way + feed.backlog(), "what is pending is under way or waits in the backlog");
         self.swap_out(to_line, to, feed, connections)
     }
 
@@ -364,7 +395,7 @@ impl Recorder {
         }
     }
 
-    fn swap_out(&mut self, to_line: u64, to: i64, feed: &Feed, connections: usize) -> Report {
+    fn swap_out(&mut self, to_line: u64, to: i64, feed: &mut Feed, connections: usize) -> Report {
         let cells = self.cells.iter_mut().enumerate();
         let cells = cells.filter_map(|(index, cell)| cell.take().map(|cell| (index, *cell))).collect();
         let thread_cpu = thread_cpu_ns();
@@ -375,6 +406,7 @@ impl Recorder {
         own.core_wait_ns = waited.zip(before).map(|(now, before)| now.saturating_sub(before));
         own.process_cpu_ns = process_cpu_ns();
         own.connections = connections as u64;
+        own.cut_short = feed.take_cut_short();
         // A request that was sent late may be held up as well; it is late once.
         own.sent_late = own.sent_late.max(own.held_up_requests);
         Report {

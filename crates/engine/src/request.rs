@@ -19,8 +19,7 @@ use bytes::{Bytes, BytesMut};
 use hyper::body::{Body, Frame, SizeHint};
 use hyper::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue};
 use hyper::{Method, Request, Uri};
-use plimsoll_plan::{Expect, HealthCheck, Plan, Request as Step, Target, Template};
-use plimsoll_record::ledger::Outcome;
+use plimsoll_plan::{Flow, HealthCheck, Plan, Request as Step, Target, Template};
 use url::Url;
 
 use self::body::{CompiledBody, Filled};
@@ -78,7 +77,6 @@ pub(crate) struct Operation {
     path: Path,
     headers: Headers,
     body: CompiledBody,
-    expect: Expect,
     /// How long to wait for the complete answer, in nanoseconds; `None`: as long as the target's timeout says.
     pub(crate) timeout: Option<i64>,
     /// The target, for cookies.
@@ -95,18 +93,19 @@ pub(crate) struct Surroundings<'a> {
 }
 
 impl Operation {
-    /// Compiles every request of `plan`, flow by flow, depth first: the order of [`Plan::requests`].
+    /// Compiles the request of every operation of `plan`: the index is the operation's in the record. A whole poll has
+    /// that of its tries.
     pub(crate) fn compile_all(plan: &Plan, target: &Target, names: &Names) -> Result<Vec<Self>, CompileError> {
-        let mut operations = plan.operation_list().into_iter().filter(|operation| !operation.whole_poll);
-        let mut all = Vec::new();
-        for flow in &plan.flows {
+        let flows = plan.flows.iter().flat_map(|flow| {
+            let with_poll = |request: &Step| 1 + usize::from(request.poll.is_some());
+            let requests = plimsoll_plan::flow::requests(&flow.steps).into_iter();
+            requests.flat_map(move |request| std::iter::repeat_n(flow, with_poll(request)))
+        });
+        let compile = |(operation, flow): (plimsoll_plan::Operation<'_>, &Flow)| {
             let around = Surroundings { target, flow: &flow.headers, names };
-            for step in plimsoll_plan::flow::requests(&flow.steps) {
-                let name = operations.next().map_or_else(|| step.name.clone(), |operation| operation.name);
-                all.push(Self::compile(step, &name, around)?);
-            }
-        }
-        Ok(all)
+            Self::compile(operation.request, &operation.name, around)
+        };
+        plan.operation_list().into_iter().zip(flows).map(compile).collect()
     }
 
     /// Compiles one request; `name` stands for it in messages.
@@ -118,7 +117,6 @@ impl Operation {
             path: Path::compile(&step.path, name, &headers, target, names)?,
             body: CompiledBody::compile(step.body.as_ref(), name, names)?,
             headers,
-            expect: step.expect.clone(),
             timeout: step.timeout.map(nanos),
             base: target.url.clone(),
         })
@@ -190,19 +188,6 @@ impl Operation {
         url.set_query(uri.query());
         url
     }
-
-    /// What an answer with this status code means.
-    pub(crate) fn judge(&self, status: u16) -> Outcome {
-        if self.expect.limited == Some(status) {
-            Outcome::Limited
-        } else if self.expect.status.contains(&status)
-            || (self.expect.status.is_empty() && (200..400).contains(&status))
-        {
-            Outcome::Ok
-        } else {
-            Outcome::UnexpectedStatus
-        }
-    }
 }
 
 /// The method in hyper's words.
@@ -219,7 +204,7 @@ pub(crate) fn method_of(method: plimsoll_plan::Method) -> Method {
 }
 
 /// A body that is known whole, or none.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct RequestBody(pub(crate) Option<Bytes>);
 
 impl Body for RequestBody {

@@ -7,11 +7,12 @@ use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
 use std::time::Duration;
 
-use plimsoll_plan::{Plan, RequestLogging, Target};
+use plimsoll_plan::{ConnectionUse, Plan, RequestLogging, Target};
 use plimsoll_record::checks::CheckFact;
 use plimsoll_record::files::{EndReason, WriteError};
 use plimsoll_record::requests::RequestWriter;
 use plimsoll_record::traffic::{PhaseFact, SegmentFact, TrafficHeader, TrafficWriter};
+use plimsoll_record::units::show_duration;
 use plimsoll_record::{Offset, RunClock, RunDir};
 use tokio::sync::mpsc;
 
@@ -22,8 +23,10 @@ use crate::event::{Event, PhaseSpan};
 use crate::heart::HeartSetup;
 use crate::recorder::{Message, RecorderSetup, process_cpu_ns};
 use crate::schedule::Share;
+use crate::stage::{Stage, Staged};
 use crate::stop::{Stop, StopHandle};
 use crate::tick::Tick;
+use crate::visit::Known;
 use crate::worker::Worker;
 use crate::workload::{NEVER, PhaseLoad, Workload, WorkloadError, nanos, traffic_target};
 
@@ -55,6 +58,12 @@ pub enum RunError {
     /// The record could not be written: the disk is full, or the directory went away.
     #[error(transparent)]
     Write(#[from] WriteError),
+    /// The plan's `[setup]` failed, so there was no load.
+    #[error("[setup] failed: {what}; nothing was loaded, see whether the service and the step are right")]
+    Setup {
+        /// Which step, and what came of it.
+        what: String,
+    },
     /// A thread or its runtime could not be made.
     #[error("cannot start {workers} workers; give `generator.workers` a smaller number")]
     Start {
@@ -85,10 +94,13 @@ pub struct RunOutcome {
 #[derive(Debug)]
 pub struct Run {
     work: Arc<Workload>,
+    setup: Option<Stage>,
+    teardown: Option<Stage>,
     operations: Vec<String>,
     checks: Vec<CheckFact>,
     route: Arc<Route>,
     target: Target,
+    uses: ConnectionUse,
     connections: u64,
     generator: plimsoll_plan::Generator,
     workers: u32,
@@ -127,7 +139,45 @@ impl Run {
         let tick = Tick::choose(plan.generator.precision, &work, workers);
         let (generator, directory) = (plan.generator.clone(), directory.clone());
         let (operations, checks, producer) = (plan.operations(), check_facts(plan), producer.to_owned());
-        Ok(Self { work, operations, checks, route, target, connections, generator, workers, tick, directory, producer })
+        let uses = plan.users.connections;
+        let (setup, teardown) = (Stage::setup(plan)?, Stage::teardown(plan)?);
+        Ok(Self {
+            work,
+            setup,
+            teardown,
+            operations,
+            checks,
+            route,
+            target,
+            uses,
+            connections,
+            generator,
+            workers,
+            tick,
+            directory,
+            producer,
+        })
+    }
+
+    /// Runs the setup; what it says for the record, and what every user knows from it.
+    fn prepare_stage(
+        &mut self,
+        clock: RunClock,
+        stop: &StopHandle,
+    ) -> Result<(Option<Known>, Option<String>), RunError> {
+        let Some(setup) = self.setup.take() else { return Ok((None, None)) };
+        let began = clock.now();
+        let staged = setup.run(&self.route, clock, None, stop);
+        match staged.map_err(|source| RunError::Start { workers: 1, source })? {
+            Staged::Done(known) => {
+                let work = Arc::get_mut(&mut self.work).expect("workers get it when the setup is over");
+                work.know(&known);
+                let took = Duration::from_nanos(clock.now().since(began));
+                Ok((Some(known), Some(format!("[setup] took {}", show_duration(took)))))
+            }
+            Staged::Stopped => Ok((None, Some("[setup] was stopped".to_owned()))),
+            Staged::Failed(failure) => Err(RunError::Setup { what: failure.to_string() }),
+        }
     }
 
     /// Makes the traffic, and returns when it has ended. Events are offered to `events` and skipped when it is full.
@@ -136,9 +186,10 @@ impl Run {
     /// so in a note. What the broken worker counted since its last interval is lost.
     ///
     /// # Errors
-    /// [`RunError`] when the workers cannot start or the record cannot be written.
-    pub fn run(self, stop: &StopHandle, events: SyncSender<Event>) -> Result<RunOutcome, RunError> {
+    /// [`RunError`] when the plan's setup fails, the workers cannot start, or the record cannot be written.
+    pub fn run(mut self, stop: &StopHandle, events: SyncSender<Event>) -> Result<RunOutcome, RunError> {
         let clock = self.directory.clock();
+        let (known, prepared) = self.prepare_stage(clock, stop)?;
         let start = clock.now().after(LEAD);
         let (out, log) = self.open_record(&clock, start)?;
         let (sender, inbox) = mpsc::channel(REPORTS_AHEAD * self.workers as usize);
@@ -157,6 +208,9 @@ impl Run {
         if self.route.tls().is_some() && self.target.tls.insecure {
             collector.note(start, INSECURE.to_owned())?;
         }
+        if let Some(text) = prepared {
+            collector.note(start, text)?;
+        }
         let started = self.start_workers(&clock, start, stop, &sender);
         drop(sender);
         let threads = started.map_err(|source| RunError::Start { workers: self.workers, source })?;
@@ -168,6 +222,10 @@ impl Run {
             thread.join().expect("a worker reports its own panic and returns");
         }
         collected?;
+        if let Some(teardown) = self.teardown.filter(|_| stop.wish() != Stop::Now) {
+            let text = clean_up(teardown, &self.route, clock, known.as_ref());
+            collector.note(clock.now(), text)?;
+        }
         finish(collector, &clock, stop, &self.route)
     }
 
@@ -264,12 +322,13 @@ impl Run {
         };
         let connections = usize::try_from(share.part_of(self.connections)).unwrap_or(usize::MAX);
         let (route, streams) = (Arc::clone(&self.route), self.target.streams.get());
-        let pool = PoolSetup { route, connections, streams, worker: index, workers: self.workers };
+        let pool = PoolSetup { route, connections, streams, worker: index, workers: self.workers, uses: self.uses };
         let heart = HeartSetup {
             work: Arc::clone(&self.work),
             pool,
             timeout: nanos(self.target.timeout),
             connect_timeout: nanos(self.target.connect_timeout),
+            connections: self.uses,
             clock,
             start,
             tick: self.tick,
@@ -280,6 +339,18 @@ impl Run {
 
 fn segment_fact(segment: Share) -> Option<SegmentFact> {
     (segment != Share::WHOLE).then(|| SegmentFact { number: segment.index() + 1, of: segment.count() })
+}
+
+/// Runs the teardown, also of a run that was stopped. What goes wrong there changes no number, and is only said.
+fn clean_up(teardown: Stage, route: &Arc<Route>, clock: RunClock, known: Option<&Known>) -> String {
+    let began = clock.now();
+    let staged = teardown.run(route, clock, known, &StopHandle::new());
+    let took = show_duration(Duration::from_nanos(clock.now().since(began)));
+    match staged {
+        Ok(Staged::Done(_) | Staged::Stopped) => format!("[teardown] took {took}"),
+        Ok(Staged::Failed(failure)) => format!("[teardown] failed after {took}: {failure}"),
+        Err(error) => format!("[teardown] could not be run: {error}"),
+    }
 }
 
 fn finish(

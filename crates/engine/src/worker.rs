@@ -52,7 +52,7 @@ impl Worker {
     }
 }
 
-fn runtime() -> std::io::Result<LocalRuntime> {
+pub(crate) fn runtime() -> std::io::Result<LocalRuntime> {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .event_interval(BATCH)

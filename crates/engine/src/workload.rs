@@ -6,18 +6,26 @@ mod crowd;
 mod phases;
 
 use std::num::NonZeroU64;
+use std::sync::Arc;
 use std::time::Duration;
 
-use plimsoll_plan::{Plan, Target};
+use bytes::BytesMut;
+use plimsoll_plan::{Condition, Plan, Poll, Request, Session, Target, Template};
 
-use crate::answer::CheckTable;
+use url::Url;
+
+use crate::answer::{CheckTable, Examination, ExamineError, Keeping, Test};
+use crate::data::Set;
 use crate::draw::Weights;
 use crate::feed::Arrival;
-use crate::names::Names;
+use crate::holes;
+use crate::names::{Names, Slot};
+use crate::program::{Program, Texts};
 use crate::request::{CompileError, Operation};
 use crate::runnable;
 use crate::schedule::Share;
-use crate::visit::{Iteration, Origin, Visit};
+use crate::text::{Place, Text};
+use crate::visit::{Known, Origin, Visit};
 pub(crate) use crowd::Crowd;
 pub(crate) use phases::{Phase, PhaseLoad};
 
@@ -65,6 +73,9 @@ pub enum WorkloadError {
         /// The set.
         set: String,
     },
+    /// The answers to a step cannot be examined.
+    #[error(transparent)]
+    Examine(#[from] ExamineError),
     /// A step cannot be sent.
     #[error(transparent)]
     Compile(#[from] CompileError),
@@ -73,50 +84,106 @@ pub enum WorkloadError {
 /// A plan, compiled.
 #[derive(Debug)]
 pub(crate) struct Workload {
+    /// The target.
+    pub(crate) url: Url,
     pub(crate) operations: Vec<Operation>,
+    /// What is looked at in the answers to each operation.
+    pub(crate) examinations: Vec<Examination>,
+    /// What sending each operation involves.
+    pub(crate) steps: Vec<StepFacts>,
     pub(crate) flows: Vec<Flow>,
     pub(crate) phases: Vec<Phase>,
     pub(crate) users: NonZeroU64,
     /// Where the checks of each operation stand in the record.
     pub(crate) checks: CheckTable,
-    /// The part of the plan that is this generator's own.
-    pub(crate) segment: Share,
+    pub(crate) session: Option<Session>,
     /// What visits begin with.
     pub(crate) origin: Origin,
+    /// Whether users of closed phases have something to remember from one iteration to the next.
+    pub(crate) remembers: bool,
+    /// Whether every flow begins with a request, at once.
+    pub(crate) begins_with_requests: bool,
+    pub(crate) texts: CompiledTexts,
+    /// The part of the plan that is this generator's own.
+    pub(crate) segment: Share,
     weights: Weights,
 }
 
-/// A flow: a run of consecutive operations.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What sending a request involves beside the request itself.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct StepFacts {
+    pub(crate) redirects: u8,
+    pub(crate) poll: Option<PollFacts>,
+}
+
+/// How a request is polled.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct PollFacts {
+    pub(crate) every: i64,
+    pub(crate) timeout: i64,
+}
+
+impl StepFacts {
+    fn of(request: &Request) -> Self {
+        let poll = |poll: &Poll| PollFacts { every: nanos(poll.every), timeout: nanos(poll.timeout) };
+        Self { redirects: request.redirects, poll: request.poll.as_ref().map(poll) }
+    }
+}
+
+/// A flow.
+#[derive(Debug)]
 pub(crate) struct Flow {
-    pub(crate) first: u16,
-    pub(crate) steps: u16,
+    pub(crate) program: Program,
+    /// The operation that every iteration begins with at once; `None` where that has to be found out.
+    pub(crate) first: Option<u16>,
+    /// How far apart a closed user starts iterations.
+    pub(crate) pacing: Option<i64>,
+    /// Data without whose rows no iteration begins.
+    pub(crate) ends_with: Vec<Arc<Set>>,
 }
 
 impl Workload {
     pub(crate) fn compile(plan: &Plan, segment: Share) -> Result<Self, WorkloadError> {
         let target = traffic_target(plan)?;
-        runnable::check(plan, target)?;
+        runnable::check(plan)?;
         let phases = phases::compile(plan, segment)?;
         let iterations: Vec<_> = phases.iter().map(Phase::iterations).collect();
-        let operations = Operation::compile_all(plan, target, &Names::compile(plan, &iterations)?)?;
-        let mut next = 0;
+        let names = Names::compile(plan, &iterations)?;
+        let operations = Operation::compile_all(plan, target, &names)?;
+        let mut texts = Texts::default();
         let flows = plan.flows.iter().map(|flow| {
-            let steps = u16::try_from(flow.steps.len()).expect("a plan has fewer than 65,536 steps");
-            let first = next;
-            next += steps;
-            Flow { first, steps }
+            let program = Program::compile(&flow.steps, &mut texts);
+            let ends_with = names.sets().that_end(holes::of_flow(flow, target));
+            let first = program.first_operation().filter(|_| ends_with.is_empty());
+            Flow { first, program, pacing: flow.pacing.map(nanos), ends_with }
         });
+        let flows: Vec<Flow> = flows.collect();
+        let keeping = Keeping { headers: plan.users.cookies, failed_bodies: plan.generator.failed_bodies };
+        let requests = plan.operation_list();
+        let examinations = requests.iter().map(|operation| Examination::compile(operation.request, &names, keeping));
+        let examinations = examinations.collect::<Result<_, ExamineError>>()?;
         Ok(Self {
+            url: target.url.clone(),
             operations,
-            flows: flows.collect(),
+            examinations,
+            steps: requests.iter().map(|operation| StepFacts::of(operation.request)).collect(),
+            begins_with_requests: flows.iter().all(|flow| flow.first.is_some()),
+            texts: CompiledTexts::compile(&texts, &names),
+            flows,
             phases,
-            origin: Origin::new(plan.seed, plan.users.cookies),
             users: plan.users.count,
             checks: CheckTable::of(plan),
+            session: plan.users.session,
+            origin: Origin::new(plan.seed, plan.users.cookies),
+            remembers: plan.users.cookies || names.count() > 0,
             segment,
             weights: Weights::new(plan.flows.iter().map(|flow| flow.weight)),
         })
+    }
+
+    /// From now on every visit begins with this.
+    pub(crate) fn know(&mut self, known: &Known) {
+        self.origin = self.origin.clone().knowing(Arc::clone(known));
     }
 
     /// The number of (phase, operation) pairs, and so of cells.
@@ -143,9 +210,21 @@ impl Workload {
         self.weights.choose(self.phases[usize::from(phase)].flow_draws().of(owner), number)
     }
 
-    /// Who goes through a flow on an arrival.
-    pub(crate) fn visit(&self, arrival: &Arrival) -> Visit {
-        self.origin.visit(Iteration { user: arrival.user, phase: arrival.phase, number: 1, ordinal: 0 })
+    /// The flow of an arrival.
+    #[inline]
+    pub(crate) fn flow_of(&self, arrival: &Arrival) -> &Flow {
+        &self.flows[usize::from(arrival.flow)]
+    }
+
+    /// How an operation is polled that is.
+    pub(crate) fn poll(&self, operation: u16) -> PollFacts {
+        self.steps[usize::from(operation)].poll.expect("polls are compiled from requests with a poll")
+    }
+
+    /// The program of a flow.
+    #[inline]
+    pub(crate) fn program(&self, flow: u16) -> &Program {
+        &self.flows[usize::from(flow)].program
     }
 
     /// When the last phase ends.
@@ -169,4 +248,37 @@ pub(crate) fn traffic_target(plan: &Plan) -> Result<&Target, WorkloadError> {
 /// A duration in nanoseconds, at the end of the range when it is longer than that.
 pub(crate) fn nanos(duration: Duration) -> i64 {
     i64::try_from(duration.as_nanos()).unwrap_or(NEVER)
+}
+
+/// Conditions and values of programs.
+#[derive(Debug)]
+pub(crate) struct CompiledTexts {
+    conditions: Vec<Test>,
+    sets: Vec<Vec<(Option<Slot>, Text)>>,
+}
+
+impl CompiledTexts {
+    fn compile(texts: &Texts, names: &Names) -> Self {
+        let test = |condition: &Condition| Test::compile(condition, names);
+        let value = |(name, value): &(String, Template)| (names.slot(name), Text::compile(value, names, Place::Plain));
+        let values = |set: &Vec<_>| set.iter().map(value).collect();
+        Self { conditions: texts.conditions.iter().map(test).collect(), sets: texts.sets.iter().map(values).collect() }
+    }
+
+    /// Whether a condition holds for a visit.
+    pub(crate) fn holds(&self, condition: u16, visit: &Visit) -> bool {
+        self.conditions[usize::from(condition)].holds_without_answer(visit)
+    }
+
+    /// Gives variables their values, in order; false when a value is missing.
+    pub(crate) fn set(&self, set: u16, visit: &mut Visit) -> bool {
+        let mut scratch = BytesMut::new();
+        self.sets[usize::from(set)].iter().all(|(slot, text)| match (slot, text.value(visit, &mut scratch)) {
+            (Some(slot), Ok(value)) => {
+                visit.set(*slot, value);
+                true
+            }
+            _ => false,
+        })
+    }
 }

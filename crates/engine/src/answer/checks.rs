@@ -31,6 +31,7 @@ impl CheckResults {
     }
 
     /// The first check that did not hold, soft ones included.
+    #[cfg_attr(not(test), expect(dead_code, reason = "the log of failed answers comes to use it"))]
     pub(crate) fn first_failed(self) -> Option<u16> {
         (self.failed != 0).then(|| self.failed.trailing_zeros() as u16)
     }

@@ -5,8 +5,8 @@
 //! knows no schedule.
 
 use std::pin::{Pin, pin};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
 
 use hyper::body::{Body, Incoming};
@@ -19,6 +19,7 @@ use super::dial::Stream;
 use super::outcome::outcome_of;
 use super::socket::Socket;
 use super::{Answer, Broken};
+use crate::answer::{Keeper, Wants};
 use crate::request::RequestBody;
 
 /// Rounds of one poll before the other connections of the worker get their turn.
@@ -39,15 +40,28 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-    /// Speaks HTTP/1.1 over `stream`. The task that calls this is the one that must use the connection.
+    /// Speaks HTTP/1.1 over `stream`. The task that calls this is the one that must use the connection, until another
+    /// adopts it.
     pub(crate) async fn over(stream: Stream) -> hyper::Result<Self> {
         let task = std::future::poll_fn(|cx| Poll::Ready(cx.waker().clone())).await;
-        let waker = Arc::new(MutedWaker { task, running: AtomicBool::new(false), again: AtomicBool::new(false) });
+        let waker = Arc::new(MutedWaker {
+            task: Mutex::new(task),
+            running: AtomicBool::new(false),
+            again: AtomicBool::new(false),
+        });
         let muted = Waker::from(Arc::clone(&waker));
         let socket = Socket::new(stream, muted.clone());
         // Heads are small, and one write of one buffer is cheaper than a vectored one.
         let (sender, driver) = http1::Builder::new().writev(false).handshake(socket).await?;
         Ok(Self { driver, sender, waker, muted, spare: HeaderMap::new(), closed: None })
+    }
+
+    /// From now on the task of `waker` uses the connection.
+    pub(crate) fn adopt(&self, waker: &Waker) {
+        let mut task = self.waker.task();
+        if !task.will_wake(waker) {
+            *task = waker.clone();
+        }
     }
 
     /// True when no further request can be sent on it.
@@ -66,8 +80,8 @@ impl Connection {
         std::mem::take(&mut self.spare)
     }
 
-    /// Sends `request` and waits for the whole answer. The body is read and counted, not kept.
-    pub(crate) async fn exchange(&mut self, request: Request<RequestBody>) -> Result<Answer, Broken> {
+    /// Sends `request` and waits for the whole answer. What is not wanted of it is read and counted, not kept.
+    pub(crate) async fn exchange(&mut self, request: Request<RequestBody>, wants: Wants) -> Result<Answer, Broken> {
         // Handing the request over wakes the connection, which is polled right after.
         self.waker.running.store(true, Ordering::Relaxed);
         let mut response = pin!(self.sender.send_request(request));
@@ -76,7 +90,7 @@ impl Connection {
             self.poll_rounds(|connection, cx| {
                 if reading.is_none() {
                     match response.as_mut().poll(cx) {
-                        Poll::Ready(Ok(answer)) => reading = Some(connection.begin_reading(answer)),
+                        Poll::Ready(Ok(answer)) => reading = Some(connection.begin_reading(answer, wants)),
                         Poll::Ready(Err(error)) => return Poll::Ready(Err(broken(&error, connection.closed))),
                         Poll::Pending => match connection.closed {
                             Some(outcome) => return Poll::Ready(Err(Broken::Sent(outcome))),
@@ -91,11 +105,14 @@ impl Connection {
         .await
     }
 
-    fn begin_reading(&mut self, answer: Response<Incoming>) -> Reading {
-        let (mut head, body) = answer.into_parts();
-        head.headers.clear();
-        self.spare = head.headers;
-        Reading { answer: Answer { status: head.status.as_u16(), body_bytes: 0 }, body }
+    fn begin_reading(&mut self, answer: Response<Incoming>, wants: Wants) -> Reading {
+        let (head, body) = answer.into_parts();
+        let (keeper, headers) = Keeper::begin(wants, head.status.as_u16(), head.headers);
+        if let Some(mut headers) = headers {
+            headers.clear();
+            self.spare = headers;
+        }
+        Reading { keeper: Some(keeper), body }
     }
 
     /// Polls the connection, then `step`, as long as one moves the other. `step` gets a context that wakes nobody:
@@ -115,7 +132,7 @@ impl Connection {
                 break;
             }
             if round == ROUNDS {
-                self.waker.task.wake_by_ref();
+                self.waker.task().wake_by_ref();
                 break;
             }
         }
@@ -126,7 +143,8 @@ impl Connection {
 
 /// An answer whose head has arrived.
 struct Reading {
-    answer: Answer,
+    /// `None` when the answer is complete.
+    keeper: Option<Keeper>,
     body: Incoming,
 }
 
@@ -135,14 +153,16 @@ impl Reading {
         loop {
             // With a length in the head the last byte is the end; it need not be asked for.
             if self.body.is_end_stream() {
-                return Poll::Ready(Ok(self.answer));
+                return Poll::Ready(Ok(self.finish()));
             }
             match Pin::new(&mut self.body).poll_frame(cx) {
                 Poll::Ready(Some(Ok(frame))) => {
-                    self.answer.body_bytes += frame.data_ref().map_or(0, |data| data.len() as u64);
+                    if let (Some(keeper), Ok(piece)) = (&mut self.keeper, frame.into_data()) {
+                        keeper.push(piece);
+                    }
                 }
                 Poll::Ready(Some(Err(error))) => return Poll::Ready(Err(Broken::Sent(outcome_of(&error)))),
-                Poll::Ready(None) => return Poll::Ready(Ok(self.answer)),
+                Poll::Ready(None) => return Poll::Ready(Ok(self.finish())),
                 Poll::Pending => match closed {
                     Some(outcome) => return Poll::Ready(Err(Broken::Sent(outcome))),
                     None => return Poll::Pending,
@@ -152,11 +172,24 @@ impl Reading {
     }
 }
 
+impl Reading {
+    fn finish(&mut self) -> Answer {
+        self.keeper.take().expect("an answer is complete once").finish()
+    }
+}
+
 /// Wakes the task unless it is running: then it takes note, and the task goes round once more.
 struct MutedWaker {
-    task: Waker,
+    /// Nobody else ever holds the lock: see below.
+    task: Mutex<Waker>,
     running: AtomicBool,
     again: AtomicBool,
+}
+
+impl MutedWaker {
+    fn task(&self) -> MutexGuard<'_, Waker> {
+        self.task.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Wake for MutedWaker {
@@ -169,7 +202,7 @@ impl Wake for MutedWaker {
         if self.running.load(Ordering::Relaxed) {
             self.again.store(true, Ordering::Relaxed);
         } else {
-            self.task.wake_by_ref();
+            self.task().wake_by_ref();
         }
     }
 }

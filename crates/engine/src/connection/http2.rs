@@ -19,6 +19,7 @@ use plimsoll_record::ledger::Outcome;
 use super::dial::Stream;
 use super::outcome::io_outcome;
 use super::{Answer, Broken};
+use crate::answer::{Keeper, Wants};
 use crate::request::RequestBody;
 
 /// What the server may send unasked: a quarter of what the protocol allows (RFC 9113, section 6.9.1). Answers are read
@@ -121,7 +122,7 @@ pub(super) async fn ask(stream: Stream, request: Request<RequestBody>) -> Result
     let secured = stream.is_secured();
     let (mut sender, driver, _) = begin(stream).await.map_err(Broken::NotSent)?;
     tokio::select! {
-        answer = send(&mut sender, request) => answer.map_err(|error| broken(&error, secured)),
+        answer = send(&mut sender, request, Wants::NOTHING) => answer.map_err(|error| broken(&error, secured)),
         outcome = drive(driver, secured) => Err(Broken::Sent(outcome)),
     }
 }
@@ -164,15 +165,20 @@ impl Seat {
         self.shared.is_over()
     }
 
+    /// No further request is sent on the connection: it ends with the last stream.
+    pub(crate) fn close(self) {
+        self.shared.end(Outcome::Closed);
+    }
+
     /// Ready when the connection takes no more requests; the slot is woken then.
     pub(crate) fn poll_idle(&self) -> Poll<()> {
         if self.is_closed() { Poll::Ready(()) } else { Poll::Pending }
     }
 
-    pub(crate) async fn exchange(&mut self, request: Request<RequestBody>) -> Result<Answer, Broken> {
+    pub(crate) async fn exchange(&mut self, request: Request<RequestBody>, wants: Wants) -> Result<Answer, Broken> {
         let Some((sender, secured)) = &mut self.sender else { return Err(Broken::NotSent(Outcome::Closed)) };
         let secured = *secured;
-        match send(sender, request).await {
+        match send(sender, request, wants).await {
             Ok(answer) => Ok(answer),
             Err(error) => {
                 let broken = broken(&error, secured);
@@ -216,7 +222,7 @@ impl From<h2::Error> for Failed {
     }
 }
 
-async fn send(sender: &mut SendRequest<Bytes>, request: Request<RequestBody>) -> Result<Answer, Failed> {
+async fn send(sender: &mut SendRequest<Bytes>, request: Request<RequestBody>, wants: Wants) -> Result<Answer, Failed> {
     let unsent = |failure| Failed { failure, unsent: true };
     poll_fn(|cx| sender.poll_ready(cx)).await.map_err(unsent)?;
     let (head, RequestBody(body)) = request.into_parts();
@@ -225,22 +231,23 @@ async fn send(sender: &mut SendRequest<Bytes>, request: Request<RequestBody>) ->
     if let Some(body) = body {
         stream.send_data(body, true)?;
     }
-    read(response.await?).await
+    read(response.await?, wants).await
 }
 
 /// Reads the whole body, to its trailers if it has some.
-async fn read(response: Response<RecvStream>) -> Result<Answer, Failed> {
-    let mut answer = Answer { status: response.status().as_u16(), body_bytes: 0 };
-    let mut body = response.into_body();
+async fn read(response: Response<RecvStream>, wants: Wants) -> Result<Answer, Failed> {
+    let (head, mut body) = response.into_parts();
+    let (mut keeper, _) = Keeper::begin(wants, head.status.as_u16(), head.headers);
     while let Some(data) = body.data().await {
-        let length = data?.len();
-        answer.body_bytes += length as u64;
+        let piece = data?;
+        let length = piece.len();
+        keeper.push(piece);
         body.flow_control().release_capacity(length)?;
     }
     if !body.is_end_stream() {
         body.trailers().await?;
     }
-    Ok(answer)
+    Ok(keeper.finish())
 }
 
 /// What became of a request that failed. A server that refuses a stream, or goes away before it has come to it, has

@@ -9,6 +9,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use plimsoll_plan::ConnectionUse;
 use plimsoll_record::ledger::Outcome;
 
 use super::dial::{Route, Stream};
@@ -30,6 +31,7 @@ pub(crate) struct Pool {
     route: Arc<Route>,
     /// The most connections.
     connections: usize,
+    uses: ConnectionUse,
     /// The most slots that may share one, if the server allows as many.
     streams: usize,
     /// `None` until the first handshake.
@@ -49,18 +51,20 @@ pub(crate) struct PoolSetup {
     pub(crate) route: Arc<Route>,
     pub(crate) connections: usize,
     pub(crate) streams: u32,
+    pub(crate) uses: ConnectionUse,
     pub(crate) worker: u32,
     pub(crate) workers: u32,
 }
 
 impl Pool {
     pub(crate) fn new(setup: PoolSetup) -> Self {
-        let PoolSetup { route, connections, streams, worker, workers } = setup;
+        let PoolSetup { route, connections, streams, uses, worker, workers } = setup;
         let protocol = Cell::new(route.protocol());
         Self {
             route,
             connections,
-            streams: streams as usize,
+            uses,
+            streams: if uses == ConnectionUse::Pool { streams as usize } else { 1 },
             protocol,
             share: Cell::new(None),
             blind: Cell::new(false),
@@ -103,7 +107,7 @@ impl Pool {
         let least = shared.iter().min_by_key(|shared| shared.seats());
         match least {
             // The server allows fewer streams than it used to: h2 lets the request wait for its turn.
-            Some(least) if shared.len() >= self.connections => Seat::on(least),
+            Some(least) if shared.len() >= self.connections && self.uses == ConnectionUse::Pool => Seat::on(least),
             _ => {
                 let new = open_shared(heart, None);
                 shared.push(Rc::clone(&new));

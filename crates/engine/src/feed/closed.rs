@@ -8,8 +8,12 @@
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 
-use super::Arrival;
+use plimsoll_plan::{Session, SessionLength};
+
+use super::threshold::Threshold;
+use super::{Arrival, Ending};
 use crate::schedule::Share;
+use crate::visit::Iteration;
 use crate::workload::{Crowd, Workload};
 
 /// When a user's next iteration is intended, and which of this worker's users it is. The earliest comes first, and of
@@ -30,6 +34,9 @@ pub(super) struct ClosedSource {
     ready: VecDeque<Waiting>,
     /// Iterations begun, by user.
     begun: Vec<u32>,
+    session: Option<Session>,
+    /// The present session of each user. Empty when sessions end with the phase.
+    sessions: Vec<Sitting>,
     /// Iterations not yet scheduled; `None` when the phase's end alone decides.
     left: Option<u64>,
     busy: u32,
@@ -44,6 +51,26 @@ struct Newcomers {
     all: u32,
 }
 
+/// A user's session. A seat is taken by one user after another when sessions end.
+#[derive(Clone, Copy, Debug, Default)]
+struct Sitting {
+    /// How many users sat there before.
+    before: u32,
+    /// Iterations of theirs.
+    begun: u32,
+    requests: u64,
+}
+
+/// Who comes again after an iteration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Return {
+    /// The same user.
+    Same,
+    /// Another user in its place.
+    Other,
+    Nobody,
+}
+
 /// Where a user waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Place {
@@ -53,7 +80,14 @@ enum Place {
 }
 
 impl ClosedSource {
-    pub(super) fn new(phase: u16, start: i64, crowd: Crowd, share: Share, worker: Share) -> Self {
+    pub(super) fn new(
+        phase: u16,
+        start: i64,
+        crowd: Crowd,
+        share: Share,
+        worker: Share,
+        session: Option<Session>,
+    ) -> Self {
         let users = u32::try_from(worker.part_of(crowd.users)).expect("a plan has at most 2^32 - 1 users at once");
         let comes_before_it_leaves = |local: u32| {
             let user = share.global(u64::from(local));
@@ -70,6 +104,8 @@ impl ClosedSource {
             thinking: BinaryHeap::with_capacity(users as usize),
             ready: VecDeque::with_capacity(users as usize),
             begun: vec![0; users as usize],
+            session,
+            sessions: vec![Sitting::default(); session.map_or(0, |_| users as usize)],
             left,
             busy: 0,
             // A share without work is over before it begins; it must not hold the phase open.
@@ -83,11 +119,10 @@ impl ClosedSource {
         self.next().map(|((at, _), _)| at)
     }
 
-    /// The next arrival, whether it is due or not.
-    pub(super) fn take(&mut self, work: &Workload, due: &mut [u64]) -> Option<Arrival> {
+    /// The next arrival, whether it is due or not, and whether it was counted.
+    pub(super) fn take(&mut self, work: &Workload) -> Option<(Arrival, bool)> {
         let ((intended, local), place) = self.next()?;
-        let flow = self.flow(work, local);
-        let was_counted = match place {
+        let counted = match place {
             Place::Newcomers => {
                 self.newcomers.taken += 1;
                 self.newcomers.taken <= self.newcomers.counted
@@ -95,44 +130,116 @@ impl ClosedSource {
             Place::Ready => self.ready.pop_front().is_some(),
             Place::Thinking => self.thinking.pop().is_none(),
         };
-        if !was_counted {
+        let arrival = self.arrival(intended, local, work);
+        if !counted {
             self.newcomers.counted = self.newcomers.counted.max(self.newcomers.taken);
-            self.schedule(flow, work, due);
+            self.use_up();
         }
-        self.begun[local as usize] += 1;
-        self.busy += 1;
-        let user = self.share.global(u64::from(local)) % work.users.get() + 1;
-        Some(Arrival { intended, user, session: local, phase: self.phase, flow })
+        self.begin(local);
+        Some((arrival, counted))
     }
 
     /// Counts the arrivals of users whose think time ended before `before`, and keeps them for later.
-    pub(super) fn count(&mut self, before: i64, work: &Workload, due: &mut [u64]) {
+    pub(super) fn count(&mut self, before: i64, threshold: &mut Threshold<'_>) {
         while let Some(((at, local), place)) = self.next_uncounted()
             && at < before
         {
-            if place == Place::Newcomers {
-                self.newcomers.counted += 1;
-            } else {
-                self.thinking.pop();
+            let waits = threshold.count(&self.arrival(at, local, threshold.work));
+            // As long as all wait alike, newcomers are a number; a user who pauses first leaves a gap in the row.
+            let in_a_row = place == Place::Newcomers && threshold.work.begins_with_requests;
+            match place {
+                Place::Newcomers => {
+                    self.newcomers.counted += 1;
+                    self.newcomers.taken += u32::from(!in_a_row);
+                }
+                Place::Ready | Place::Thinking => {
+                    self.thinking.pop();
+                }
+            }
+            if waits && !in_a_row {
                 self.ready.push_back((at, local));
             }
-            let flow = self.flow(work, local);
-            self.schedule(flow, work, due);
+            self.use_up();
+            if !waits {
+                self.begin(local);
+            }
         }
     }
 
-    pub(super) fn give_back(&mut self, local: u32, now: i64, closed_at: i64) {
+    fn begin(&mut self, local: u32) {
+        self.begun[local as usize] += 1;
+        self.busy += 1;
+    }
+
+    fn arrival(&self, intended: i64, local: u32, work: &Workload) -> Arrival {
+        let (seat, begun) = (self.share.global(u64::from(local)), u64::from(self.begun[local as usize]));
+        let sitting = self.sessions.get(local as usize).copied().unwrap_or_default();
+        // Whoever takes a seat next has a number that nobody else of the phase has.
+        let person = seat + u64::from(sitting.before) * self.crowd.all;
+        Arrival {
+            intended,
+            user: person % work.users.get() + 1,
+            session: local,
+            phase: self.phase,
+            flow: work.flow(self.phase, seat, begun),
+            number: begun - u64::from(sitting.begun) + 1,
+            ordinal: Iteration::ordinal(seat, begun, self.crowd.all),
+        }
+    }
+
+    /// A user's iteration ended: when and whether it comes again. `pacing` is the flow's own.
+    pub(super) fn give_back(
+        &mut self,
+        arrival: &Arrival,
+        ending: &Ending,
+        pacing: Option<i64>,
+        closed_at: i64,
+    ) -> Return {
         self.busy -= 1;
+        let local = arrival.session;
         let user = self.share.global(u64::from(local));
         let begun = self.begun[local as usize];
-        let next = now.saturating_add(self.crowd.draws.of(user).think_ns(self.crowd.think, u64::from(begun)));
-        let more = self.left != Some(0) && begun < self.crowd.quota_of_each();
-        if more && next < self.crowd.leaves_at(user).min(closed_at) {
+        let who = self.who_comes_again(local, ending.requests);
+        let next = match pacing.or(self.crowd.pacing) {
+            Some(pacing) => arrival.intended.saturating_add(pacing).max(ending.at),
+            None => ending.at.saturating_add(self.crowd.draws.of(user).think_ns(self.crowd.think, u64::from(begun))),
+        };
+        let more = self.left != Some(0) && begun < self.crowd.quota_of_each() && who != Return::Nobody;
+        let comes = more && next < self.crowd.leaves_at(user).min(closed_at);
+        if comes {
             self.thinking.push(Reverse((next, local)));
         }
         if self.left == Some(0) && self.busy == 0 && self.backlog() == 0 {
-            self.ended_at = Some(now);
+            self.ended_at = Some(ending.now);
         }
+        if comes { who } else { Return::Nobody }
+    }
+
+    /// Ends the session if that was its last iteration.
+    fn who_comes_again(&mut self, local: u32, requests: u32) -> Return {
+        let (Some(session), Some(sitting)) = (self.session, self.sessions.get_mut(local as usize)) else {
+            return Return::Same;
+        };
+        let begun = self.begun[local as usize];
+        sitting.requests += u64::from(requests);
+        let over = match session.length {
+            SessionLength::Iterations(most) => u64::from(begun - sitting.begun) >= most.get(),
+            SessionLength::Requests(most) => sitting.requests >= most.get(),
+        };
+        if !over {
+            return Return::Same;
+        }
+        *sitting = Sitting { before: sitting.before + 1, begun, requests: 0 };
+        if session.replace { Return::Other } else { Return::Nobody }
+    }
+
+    /// From when on a user starts nothing.
+    pub(super) fn leaves_at(&self, local: u32) -> i64 {
+        self.crowd.leaves_at(self.share.global(u64::from(local)))
+    }
+
+    pub(super) fn users(&self) -> usize {
+        self.begun.len()
     }
 
     pub(super) fn is_over(&self, now: i64) -> bool {
@@ -177,15 +284,8 @@ impl ClosedSource {
         self.thinking.peek().map(|Reverse(waiting)| (*waiting, Place::Thinking))
     }
 
-    /// The flow of a user's next iteration.
-    fn flow(&self, work: &Workload, local: u32) -> u16 {
-        let user = self.share.global(u64::from(local));
-        work.flow(self.phase, user, u64::from(self.begun[local as usize]))
-    }
-
-    /// Counts one iteration as scheduled. After the last one nobody else comes.
-    fn schedule(&mut self, flow: u16, work: &Workload, due: &mut [u64]) {
-        due[work.cell(self.phase, work.flows[usize::from(flow)].first)] += 1;
+    /// One iteration is scheduled. After the last one nobody else comes.
+    fn use_up(&mut self) {
         if let Some(left) = &mut self.left {
             *left -= 1;
             self.send_home_if_done();

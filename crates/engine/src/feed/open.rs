@@ -3,7 +3,8 @@
 //! One hands arrivals out, the other counts those whose time has come, so a backlog of any length costs no memory.
 
 use super::Arrival;
-use crate::schedule::Cursor;
+use super::threshold::Threshold;
+use crate::schedule::{Cursor, Planned};
 use crate::workload::Workload;
 
 #[derive(Debug)]
@@ -24,26 +25,35 @@ impl OpenSource {
         self.head.peek().map(|planned| self.time(planned.at_ns))
     }
 
-    /// The next arrival, whether it is due or not.
-    pub(super) fn take(&mut self, work: &Workload) -> Option<Arrival> {
+    /// The next arrival, whether it is due or not, and whether it was counted.
+    pub(super) fn take(&mut self, work: &Workload) -> Option<(Arrival, bool)> {
         let planned = self.head.next()?;
-        let user = (self.first_user + planned.index) % work.users.get() + 1;
-        let flow = work.flow(self.phase, 0, planned.index);
-        Some(Arrival { intended: self.time(planned.at_ns), user, session: 0, phase: self.phase, flow })
+        Some((self.arrival(planned, work), self.head.taken() <= self.counted.taken()))
     }
 
-    pub(super) fn count(&mut self, before: i64, work: &Workload, due: &mut [u64]) {
+    /// Counts arrivals that came due before `before`, and were not taken before.
+    pub(super) fn count(&mut self, before: i64, threshold: &mut Threshold<'_>) {
         while let Some(planned) = self.counted.peek()
             && self.time(planned.at_ns) < before
         {
             self.counted.next();
-            let flow = work.flow(self.phase, 0, planned.index);
-            due[work.cell(self.phase, work.flows[usize::from(flow)].first)] += 1;
+            if self.counted.taken() > self.head.taken() {
+                threshold.count(&self.arrival(planned, threshold.work));
+            }
         }
     }
 
-    pub(super) fn backlog(&self) -> u64 {
-        self.counted.taken() - self.head.taken().min(self.counted.taken())
+    fn arrival(&self, planned: Planned, work: &Workload) -> Arrival {
+        let turn = self.first_user + planned.index;
+        Arrival {
+            intended: self.time(planned.at_ns),
+            user: turn % work.users.get() + 1,
+            session: 0,
+            phase: self.phase,
+            flow: work.flow(self.phase, 0, planned.index),
+            number: turn / work.users.get() + 1,
+            ordinal: planned.index,
+        }
     }
 
     fn time(&self, at_ns: u64) -> i64 {

@@ -34,8 +34,8 @@ fn scheduled(feed: &mut Feed, before: i64) -> u64 {
 fn nothing_is_handed_out_before_its_time() {
     let mut feed = feed(vec![open_phase("a", 10.0, Duration::from_secs(1))], 1);
     assert_eq!(feed.next_due(), Some(50_000_000));
-    assert_eq!(feed.pop(49_999_999), None);
-    assert_eq!(feed.pop(50_000_000).unwrap().intended, 50_000_000);
+    assert_eq!(feed.pop_arrival(49_999_999), None);
+    assert_eq!(feed.pop_arrival(50_000_000).unwrap().intended, 50_000_000);
 }
 
 #[test]
@@ -43,7 +43,7 @@ fn a_backlog_keeps_its_intended_times_into_the_next_phase() {
     let second = Duration::from_secs(1);
     let mut feed = feed(vec![open_phase("a", 2.0, second), open_phase("b", 2.0, second)], 1);
     let late = 3 * SECOND;
-    let arrivals: Vec<_> = std::iter::from_fn(|| feed.pop(late)).map(|a| (a.phase, a.intended)).collect();
+    let arrivals: Vec<_> = std::iter::from_fn(|| feed.pop_arrival(late)).map(|a| (a.phase, a.intended)).collect();
     let half = SECOND / 2;
     assert_eq!(arrivals, [(0, half / 2), (0, 3 * half / 2), (1, 5 * half / 2), (1, 7 * half / 2)]);
     assert!(feed.is_over(late));
@@ -53,7 +53,7 @@ fn a_backlog_keeps_its_intended_times_into_the_next_phase() {
 fn users_take_turns_across_phases() {
     let second = Duration::from_secs(1);
     let mut feed = feed(vec![open_phase("a", 4.0, second), open_phase("b", 4.0, second)], 3);
-    let users: Vec<_> = std::iter::from_fn(|| feed.pop(9 * SECOND)).map(|arrival| arrival.user).collect();
+    let users: Vec<_> = std::iter::from_fn(|| feed.pop_arrival(9 * SECOND)).map(|arrival| arrival.user).collect();
     assert_eq!(users, [1, 2, 3, 1, 2, 3, 1, 2]);
 }
 
@@ -61,18 +61,18 @@ fn users_take_turns_across_phases() {
 fn a_closed_user_comes_again_after_its_think_time() {
     let think = ThinkTime::Constant(Duration::from_millis(100));
     let mut feed = feed(vec![closed_phase("a", 1, think, None, Some(Duration::from_secs(1)))], 1);
-    let first = feed.pop(0).unwrap();
-    assert_eq!(feed.pop(SECOND / 2), None);
+    let first = feed.pop_arrival(0).unwrap();
+    assert_eq!(feed.pop_arrival(SECOND / 2), None);
     feed.give_back(&first, SECOND / 2);
     assert_eq!(feed.next_due(), Some(600_000_000));
-    assert_eq!(feed.pop(700_000_000).unwrap().intended, 600_000_000);
+    assert_eq!(feed.pop_arrival(700_000_000).unwrap().intended, 600_000_000);
 }
 
 #[test]
 fn a_closed_user_starts_nothing_after_the_end_of_its_phase() {
     let think = ThinkTime::Constant(Duration::from_millis(600));
     let mut feed = feed(vec![closed_phase("a", 1, think, None, Some(Duration::from_secs(1)))], 1);
-    let first = feed.pop(0).unwrap();
+    let first = feed.pop_arrival(0).unwrap();
     feed.give_back(&first, SECOND / 2);
     assert_eq!(feed.next_due(), None);
     assert!(feed.is_over(SECOND));
@@ -81,9 +81,9 @@ fn a_closed_user_starts_nothing_after_the_end_of_its_phase() {
 #[test]
 fn closed_users_without_a_connection_wait_with_their_own_time() {
     let mut feed = feed(vec![closed_phase("a", 3, ThinkTime::None, None, Some(Duration::from_secs(1)))], 3);
-    feed.pop(0).unwrap();
+    feed.pop_arrival(0).unwrap();
     assert_eq!((scheduled(&mut feed, SECOND), feed.backlog()), (3, 2));
-    let late = feed.pop(2 * SECOND).unwrap();
+    let late = feed.pop_arrival(2 * SECOND).unwrap();
     assert_eq!((late.intended, late.user), (0, 2));
 }
 
@@ -93,7 +93,7 @@ fn users_spawn_at_their_rate() {
     let Load::Closed { spawn_rate, .. } = &mut phase.load else { unreachable!() };
     *spawn_rate = plimsoll_plan::Rate::per_second(2.0);
     let mut feed = feed(vec![phase], 3);
-    let times: Vec<_> = std::iter::from_fn(|| feed.pop(9 * SECOND)).map(|arrival| arrival.intended).collect();
+    let times: Vec<_> = std::iter::from_fn(|| feed.pop_arrival(9 * SECOND)).map(|arrival| arrival.intended).collect();
     assert_eq!(times, [0, SECOND / 2, SECOND]);
 }
 
@@ -104,7 +104,7 @@ fn iterations_are_shared_and_end_the_phase() {
     for index in 0..2 {
         let mut feed = Feed::new(&work, Share::of(index, 2).unwrap());
         let mut now = 0;
-        while let Some(arrival) = feed.pop(now) {
+        while let Some(arrival) = feed.pop_arrival(now) {
             now += 1;
             begun += 1;
             feed.give_back(&arrival, now);
@@ -118,9 +118,9 @@ fn iterations_are_shared_and_end_the_phase() {
 #[test]
 fn after_the_close_nothing_is_handed_out_and_what_was_due_is_counted() {
     let mut feed = feed(vec![open_phase("a", 10.0, Duration::from_secs(1))], 1);
-    feed.pop(SECOND / 2).unwrap();
+    feed.pop_arrival(SECOND / 2).unwrap();
     feed.close(SECOND / 2);
-    assert_eq!(feed.pop(SECOND), None);
+    assert_eq!(feed.pop_arrival(SECOND), None);
     assert_eq!((scheduled(&mut feed, 9 * SECOND), feed.backlog()), (5, 4));
     assert!(feed.is_over(SECOND / 2));
 }
@@ -131,7 +131,7 @@ pub(super) fn all_arrivals(work: &Arc<Workload>, workers: u32) -> Vec<(u16, i64,
     for index in 0..workers {
         let mut feed = Feed::new(work, Share::of(index, workers).unwrap());
         while let Some(due) = feed.next_due() {
-            let arrival = feed.pop(due).expect("what is due is handed out");
+            let arrival = feed.pop_arrival(due).expect("what is due is handed out");
             all.push((arrival.phase, arrival.intended, arrival.user, arrival.flow));
             feed.give_back(&arrival, due);
         }
@@ -173,7 +173,7 @@ fn of_phases_that_overlap_the_earliest_arrival_comes_first() {
     phases[1].start = Some(second / 2);
     let mut feed = feed(phases, 99);
     let arrivals = |feed: &mut Feed, now| {
-        std::iter::from_fn(|| feed.pop(now)).map(|a| (a.intended / 1_000_000, a.phase)).collect::<Vec<_>>()
+        std::iter::from_fn(|| feed.pop_arrival(now)).map(|a| (a.intended / 1_000_000, a.phase)).collect::<Vec<_>>()
     };
     assert_eq!(arrivals(&mut feed, SECOND), [(250, 0), (625, 1), (750, 0), (875, 1)]);
     // A backlog of both phases is worked off in the order in which it came about.
@@ -193,7 +193,8 @@ fn arrivals_of_phases_that_overlap_belong_to_their_own_phase_and_users_take_turn
     feed.take_scheduled(SECOND, |cell, n| cells.push((work.place(cell).0, n)));
     assert_eq!(cells, [(0, 4), (1, 4)]);
     let mut users = [Vec::new(), Vec::new()];
-    std::iter::from_fn(|| feed.pop(SECOND)).for_each(|arrival| users[usize::from(arrival.phase)].push(arrival.user));
+    std::iter::from_fn(|| feed.pop_arrival(SECOND))
+        .for_each(|arrival| users[usize::from(arrival.phase)].push(arrival.user));
     assert_eq!(users, [[1, 2, 3, 1], [2, 3, 1, 2]]);
 }
 
@@ -228,7 +229,7 @@ fn each_user_makes_its_own_iterations_and_the_last_one_ends_the_phase() {
     assert_eq!(work.phases[0].planned, Some(12));
     let mut feed = Feed::new(&work, Share::WHOLE);
     let (mut now, mut begun) = (0, [0; 3]);
-    while let Some(arrival) = feed.pop(now) {
+    while let Some(arrival) = feed.pop_arrival(now) {
         // The first user's answers take long.
         now += if arrival.user == 1 { 100 } else { 1 };
         begun[arrival.user as usize - 1] += 1;
@@ -247,7 +248,7 @@ fn many_users_cost_36_bytes_each_at_most() {
     let mut feed = feed(vec![phase], 100_000);
     assert_eq!(scheduled(&mut feed, 1), 100_000);
     assert_eq!(feed.backlog(), 100_000);
-    let newcomers: Vec<_> = std::iter::from_fn(|| feed.pop(1)).collect();
+    let newcomers: Vec<_> = std::iter::from_fn(|| feed.pop_arrival(1)).collect();
     assert!(newcomers.iter().zip(1..).all(|(arrival, user)| arrival.user == user));
     newcomers.iter().for_each(|arrival| feed.give_back(arrival, 1));
     assert_eq!(scheduled(&mut feed, 121 * SECOND), 100_000);
@@ -296,7 +297,7 @@ proptest! {
             now += pause;
             counted += scheduled(&mut feed, now);
             for _ in 0..pops {
-                let Some(arrival) = feed.pop(now) else { break };
+                let Some(arrival) = feed.pop_arrival(now) else { break };
                 prop_assert!(arrival.intended <= now);
                 taken += 1;
                 out.push(arrival);

@@ -249,15 +249,3 @@ fn cookies_go_back_where_they_belong_behind_those_of_the_plan() {
     let request = request_of(&operation, &visit).unwrap();
     assert_eq!(request.headers().get_all(COOKIE).iter().collect::<Vec<_>>(), ["own=1; session=abc"]);
 }
-
-#[test]
-fn answers_are_judged_as_the_step_expects() {
-    let expect = Expect { status: vec![200, 404], limited: Some(429), ..Expect::default() };
-    let operation = compile(|step, _| step.expect = expect).unwrap();
-    assert_eq!(operation.judge(404), Outcome::Ok);
-    assert_eq!(operation.judge(429), Outcome::Limited);
-    assert_eq!(operation.judge(204), Outcome::UnexpectedStatus);
-    let default = compile(|_, _| {}).unwrap();
-    assert_eq!(default.judge(302), Outcome::Ok);
-    assert_eq!(default.judge(500), Outcome::UnexpectedStatus);
-}

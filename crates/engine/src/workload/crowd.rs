@@ -13,7 +13,7 @@ use crate::schedule::Share;
 pub(crate) struct Crowd {
     pub(crate) users: u64,
     /// How many there are in the whole plan.
-    all: u64,
+    pub(crate) all: u64,
     start: i64,
     pub(crate) end: i64,
     /// Users started per second; `None`: all at once.
@@ -21,6 +21,8 @@ pub(crate) struct Crowd {
     /// Over how long before the end they leave; 0: at the end.
     ramp_down: i64,
     pub(crate) think: ThinkTime,
+    /// How far apart a user starts iterations, unless the flow says otherwise.
+    pub(crate) pacing: Option<i64>,
     quota: Option<Quota>,
     pub(crate) draws: Draws,
 }
@@ -41,19 +43,20 @@ pub(super) struct CrowdPlan {
     pub(super) spawn_rate: Option<Rate>,
     pub(super) ramp_down: i64,
     pub(super) think: ThinkTime,
+    pub(super) pacing: Option<i64>,
     pub(super) iterations: Option<Iterations>,
 }
 
 impl Crowd {
     pub(super) fn new(plan: &CrowdPlan, segment: Share, draws: Draws) -> Self {
-        let CrowdPlan { users: all, start, end, spawn_rate, ramp_down, think, iterations } = *plan;
+        let CrowdPlan { users: all, start, end, spawn_rate, ramp_down, think, pacing, iterations } = *plan;
         let quota = iterations.map(|iterations| match iterations {
             Iterations::Shared(total) => Quota::Shared(segment.iterations_of(total.get(), all)),
             Iterations::PerUser(each) => Quota::PerUser(each.get()),
         });
         let spawn_rate = spawn_rate.map(Rate::as_per_second).filter(|rate| *rate > 0.0);
         let ramp_down = ramp_down.min(end.saturating_sub(start));
-        Self { users: segment.part_of(all), all, start, end, spawn_rate, ramp_down, think, quota, draws }
+        Self { users: segment.part_of(all), all, start, end, spawn_rate, ramp_down, think, pacing, quota, draws }
     }
 
     /// When user `index` (from 0, in the whole plan) starts.

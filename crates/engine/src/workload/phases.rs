@@ -69,10 +69,11 @@ impl Compiler {
             Load::Replay(replay) => {
                 self.open(Schedule::replay(replay, length).ok_or_else(|| no_times(&phase.name, replay))?)
             }
-            Load::Closed { users, spawn_rate, ramp_down, think, pacing: _, iterations } => {
+            Load::Closed { users, spawn_rate, ramp_down, think, pacing, iterations } => {
                 let (users, ramp_down) = (u64::from(users.get()), ramp_down.map_or(0, nanos));
                 let (spawn_rate, think, iterations) = (*spawn_rate, *think, *iterations);
-                let plan = CrowdPlan { users, start, end, spawn_rate, ramp_down, think, iterations };
+                let pacing = pacing.map(nanos);
+                let plan = CrowdPlan { users, start, end, spawn_rate, ramp_down, think, pacing, iterations };
                 let crowd = Crowd::new(&plan, self.segment, seeds.of(2));
                 (PhaseLoad::Closed(crowd), crowd.quota(Share::WHOLE))
             }

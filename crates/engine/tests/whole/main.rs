@@ -2,11 +2,13 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot set its stage has failed")]
 
 mod server;
+mod service;
 mod support;
 
 mod http2;
 mod loads;
 mod local;
 mod outcomes;
+mod people;
 mod tls;
 mod truth;
