@@ -32,16 +32,27 @@ pub(crate) enum Command {
     CalibrationServer(ServerArguments),
 }
 
+/// A plan file, and what is different this time.
 #[derive(Args, Debug)]
-pub(crate) struct RunArguments {
+pub(crate) struct PlanArguments {
     /// The plan file (TOML).
-    pub(crate) plan: PathBuf,
-    /// Where to record; created, or joined when another tool has begun the same run. Default: `runs/<utc>-<plan>`.
-    #[arg(long, value_name = "DIR")]
-    pub(crate) run_dir: Option<PathBuf>,
+    #[arg(value_name = "PLAN")]
+    pub(crate) file: PathBuf,
+    /// The plan's quick form: what its table `[quick]` says is laid over it.
+    #[arg(long)]
+    pub(crate) quick: bool,
     /// Override a key of the plan, e.g. `--set generator.interval=500ms`. May be repeated.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub(crate) overrides: Vec<String>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct RunArguments {
+    #[command(flatten)]
+    pub(crate) plan: PlanArguments,
+    /// Where to record; created, or joined when another tool has begun the same run. Default: `runs/<utc>-<plan>`.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) run_dir: Option<PathBuf>,
     /// Make only part K of N of the load: N generators with the same plan make exactly the whole.
     #[arg(long, value_name = "K/N", value_parser = segment)]
     pub(crate) segment: Option<Share>,
@@ -54,8 +65,8 @@ pub(crate) struct RunArguments {
     after_help = "Exit codes: 0 found; 1 not between --from and --to; 3 the generator gave out first; else as of run."
 )]
 pub(crate) struct SearchArguments {
-    /// The plan file (TOML).
-    pub(crate) plan: PathBuf,
+    #[command(flatten)]
+    pub(crate) plan: PlanArguments,
     /// The lowest rate, e.g. `10/s`.
     #[arg(long, value_name = "RATE")]
     pub(crate) from: String,
@@ -84,9 +95,6 @@ pub(crate) struct SearchArguments {
     /// Where to record: a run directory per rate below this one. Default: `runs/<utc>-<plan>`.
     #[arg(long, value_name = "DIR")]
     pub(crate) run_dir: Option<PathBuf>,
-    /// Override a key of the plan, e.g. `--set target.timeout=2s`. May be repeated.
-    #[arg(long = "set", value_name = "KEY=VALUE")]
-    pub(crate) overrides: Vec<String>,
     #[command(flatten)]
     pub(crate) output: OutputArguments,
 }

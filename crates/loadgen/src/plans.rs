@@ -13,20 +13,22 @@ use plimsoll_plan::{
 use plimsoll_record::units::{Quantity, Unit};
 use url::Url;
 
-use crate::args::{self, Http, QuickArguments};
+use crate::args::{self, Http, PlanArguments, QuickArguments};
 use crate::exit::{Failure, USAGE};
 
 /// Reads the plan file; all its problems at once when it has some.
-pub(crate) fn from_file(path: &Path, overrides: &[String]) -> Result<Plan, Failure> {
+pub(crate) fn from_file(arguments: &PlanArguments) -> Result<Plan, Failure> {
+    let path = arguments.file.as_path();
     let name = path.display().to_string();
     let text = std::fs::read_to_string(path)
         .map_err(|error| Failure::new(USAGE, format!("error: cannot read the plan {name}\n  because: {error}")))?;
-    let overrides: Result<Vec<Override>, _> = overrides.iter().map(|text| Override::parse(text)).collect();
+    let overrides: Result<Vec<Override>, _> = arguments.overrides.iter().map(|text| Override::parse(text)).collect();
     let overrides = overrides.map_err(|error| Failure::from_error(USAGE, &error))?;
     let directory = path.parent().unwrap_or(Path::new(""));
     let file = |name: &str| std::fs::read(directory.join(name));
     let surroundings = Surroundings { environment: &environment, file: &file };
-    plimsoll_plan::parse(&SourceText { name, text }, &overrides, &surroundings)
+    let parse = if arguments.quick { plimsoll_plan::parse_quick } else { plimsoll_plan::parse };
+    parse(&SourceText { name, text }, &overrides, &surroundings)
         .map_err(|problems| Failure::new(USAGE, problems.render(wants_color())))
 }
 

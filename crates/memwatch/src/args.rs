@@ -48,6 +48,9 @@ pub(crate) struct Sources {
     /// Record into this run directory; it is created, or joined when another tool created it
     #[arg(long, value_name = "DIR")]
     pub(crate) run_dir: Option<PathBuf>,
+    /// The plan's quick form: what its table `[quick]` says is laid over it
+    #[arg(long, requires = "plan")]
+    pub(crate) quick: bool,
     /// Replace a value of the plan
     #[arg(long, value_name = "KEY=VALUE", requires = "plan", value_parser = Override::parse)]
     pub(crate) set: Vec<Override>,

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use plimsoll_plan::{Alert, Override, Plan, ProcessWatch, RedisSource, Secret, SourceText, Surroundings, Watch};
+use plimsoll_plan::{Alert, Plan, ProcessWatch, RedisSource, Secret, SourceText, Surroundings, Watch};
 use plimsoll_record::RunDir;
 use plimsoll_record::events::Level;
 use url::Url;
@@ -31,7 +31,7 @@ impl Setup {
     /// Works out what the options mean. The run directory is created or joined, and gets the plan as it stands:
     /// options of memwatch alone don't change what both tools agree on.
     pub(crate) fn new(sources: &Sources) -> Result<Self, Fatal> {
-        let plan = sources.plan.as_deref().map(|path| read_plan(path, &sources.set)).transpose()?;
+        let plan = sources.plan.as_deref().map(|path| read_plan(path, sources)).transpose()?;
         let planned = plan.as_ref().and_then(|plan| plan.watch.clone());
         let mut watch = planned.map_or_else(unplanned, Ok)?;
         if let Some(url) = &sources.redis {
@@ -54,14 +54,15 @@ pub(crate) fn redis_or_default(option: Option<&str>) -> Result<RedisSource, Fata
     redis_source(&option.map_or_else(from_environment, str::to_owned))
 }
 
-fn read_plan(path: &Path, overrides: &[Override]) -> Result<Plan, Fatal> {
+fn read_plan(path: &Path, sources: &Sources) -> Result<Plan, Fatal> {
     let text = std::fs::read_to_string(path)
         .with_context(|| format!("cannot read the plan {}", path.display()))
         .map_err(Fatal::usage)?;
     let source = SourceText { name: path.display().to_string(), text };
     let directory = path.parent().unwrap_or(Path::new(""));
     let file = |name: &str| std::fs::read(directory.join(name));
-    Ok(plimsoll_plan::parse(&source, overrides, &Surroundings { environment: &variable, file: &file })?)
+    let parse = if sources.quick { plimsoll_plan::parse_quick } else { plimsoll_plan::parse };
+    Ok(parse(&source, &sources.set, &Surroundings { environment: &variable, file: &file })?)
 }
 
 /// What is watched when no plan says so: Redis and the host.

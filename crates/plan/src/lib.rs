@@ -1,7 +1,7 @@
 //! The plan: what a user states once for all three tools, checked and resolved.
 //!
 //! [`Plan`] is plain data. [`parse`] makes one from TOML and reports every problem at once, with file, line, column
-//! and the valid words; Rust programs build one directly. Nothing here reads a file or the environment (callers hand
+//! and the valid words, and [`parse_quick`] its quick form; Rust programs build one directly. Nothing here reads a file or the environment (callers hand
 //! in the text and their [`Surroundings`]), makes traffic, samples or judges.
 
 pub mod condition;
@@ -18,6 +18,7 @@ mod expression;
 mod interpolate;
 mod overrides;
 mod quantities;
+mod quick;
 mod reader;
 mod recording;
 mod resolve;
@@ -41,7 +42,7 @@ pub use model::{
 };
 pub use overrides::{Override, OverrideError};
 pub use patterns::{JsonPath, Pattern, PatternError};
-pub use resolve::{parse, parse_criteria, parse_recorded};
+pub use resolve::{parse, parse_criteria, parse_quick, parse_recorded};
 pub use surroundings::Surroundings;
 pub use template::{Form, Hole, Part, Random, Secret, Template, UserPattern};
 pub use watch::{Alert, LOG_EVENTS, LogEvent, LogWatch, ProcessWatch, RedisSource, Watch};

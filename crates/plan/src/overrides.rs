@@ -92,8 +92,8 @@ fn entry<'t>(table: &'t mut Table, key: &str, origin: &Origin) -> &'t mut Node {
 
 fn set_in_list(list: &mut [Node], words: &[&str], place: &str, change: &Override) -> Result<(), Problem> {
     let (word, rest) = words.split_first().expect("called with the rest of a path");
-    let names: Vec<String> = list.iter().filter_map(name).map(str::to_owned).collect();
-    let item = list.iter_mut().find(|node| name(node) == Some(word));
+    let names: Vec<String> = list.iter().filter_map(Node::name).map(str::to_owned).collect();
+    let item = list.iter_mut().find(|node| node.name() == Some(word));
     match item.map(|node| &mut node.value) {
         Some(Value::Table(table)) if !rest.is_empty() => set(table, rest, word, change),
         Some(_) => {
@@ -112,12 +112,4 @@ fn unknown_item(word: &str, place: &str, names: &[String], change: &Override) ->
         None => problem,
     };
     problem.help(format!("its items are: {}", words::list(names())))
-}
-
-fn name(node: &Node) -> Option<&str> {
-    let Value::Table(table) = &node.value else { return None };
-    match &table.get("name")?.node.value {
-        Value::Text(name) => Some(name),
-        _ => None,
-    }
 }

@@ -205,16 +205,30 @@ impl<'a> Field<'a> {
 
     /// A whole number between `least` and the most `T` holds.
     pub(crate) fn whole<T: TryFrom<i128>>(&self, least: i128) -> Option<T> {
-        let Value::Integer(integer) = self.node.value else {
-            self.wrong_kind("a whole number, without quotes");
-            return None;
-        };
+        let integer = self.integer()?;
         let whole = if integer >= least { T::try_from(integer).ok() } else { None };
         if whole.is_none() {
             let complaint = if integer < least { format!("less than {least}") } else { "too large".to_owned() };
             self.reject(format!("`{}` is {complaint}", self.key), format!("expected a whole number, {least} or more"));
         }
         whole
+    }
+
+    /// A whole number as stated, or as the environment has it: `"${USERS:-20}"`.
+    fn integer(&self) -> Option<i128> {
+        match &self.node.value {
+            Value::Integer(integer) => return Some(*integer),
+            Value::Text(text) if text.contains("${") => {
+                let text = self.text("a whole number")?;
+                let integer = text.content.trim().parse().ok();
+                if integer.is_none() {
+                    text.reject(format!("`{}` is text", self.key), None, "expected a whole number");
+                }
+                return integer;
+            }
+            _ => self.wrong_kind("a whole number, without quotes"),
+        }
+        None
     }
 
     /// A whole number above zero.

@@ -40,9 +40,10 @@ use crate::diagnostics::{Origin, Problem, Problems, SourceText};
 use crate::flow::{Flow, Step};
 use crate::model::{Plan, Target};
 use crate::overrides::{self, Override};
+use crate::quick;
 use crate::reader::{Context, Field, Reader};
 use crate::surroundings::Surroundings;
-use crate::tree::{self, Table};
+use crate::tree::{self, Entry, Table};
 
 use names::Names;
 
@@ -69,12 +70,67 @@ use names::Names;
 /// ```
 pub fn parse(source: &SourceText, overrides: &[Override], surroundings: &Surroundings<'_>) -> Result<Plan, Problems> {
     read(source, surroundings, false, |root, context| {
-        overrides::apply(root, overrides).into_iter().for_each(|problem| context.report(problem));
-        let reader = Reader::new(root, &Origin::Document, context, "the plan");
-        let plan = plan(&reader);
-        reader.finish();
+        let quick = quick::take(root);
+        let stated = root.clone();
+        let plan = overridden(root, overrides, context);
+        // A sound plan says now what is wrong with its quick form, not on the day that somebody asks for it. After
+        // overrides it cannot be told which of the two a problem comes from.
+        if let Some(quick) = quick.filter(|_| overrides.is_empty() && context.problems.borrow().is_empty()) {
+            quick_form(stated, &quick, &[], context);
+        }
         plan
     })
+}
+
+/// The same of the plan's quick form: `[quick]` is laid over the plan, then the overrides are applied.
+///
+/// # Errors
+/// Every problem of the quick form, at once; that there is none is one.
+///
+/// # Example
+/// ```
+/// use plimsoll_plan::{SourceText, Surroundings, parse_quick};
+///
+/// let text = r#"
+///     name = "tiny"
+///     target = { url = "http://127.0.0.1:8080" }
+///     phases = [{ name = "steady", duration = "10m", users = 20, think = "5s..15s" }]
+///     flows.home.steps = [{ name = "home", get = "/" }]
+///     [quick]
+///     phases.steady = { duration = "10s", think = "500ms..1500ms" }
+/// "#;
+/// let source = SourceText { name: "tiny.toml".to_owned(), text: text.to_owned() };
+/// let plan = parse_quick(&source, &[], &Surroundings::NONE)?;
+/// assert_eq!(plan.phases[0].duration, Some(std::time::Duration::from_secs(10)));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn parse_quick(
+    source: &SourceText,
+    overrides: &[Override],
+    surroundings: &Surroundings<'_>,
+) -> Result<Plan, Problems> {
+    read(source, surroundings, false, |root, context| match quick::take(root) {
+        Some(quick) => quick_form(std::mem::take(root), &quick, overrides, context),
+        None => {
+            context.report(quick::missing());
+            overridden(root, overrides, context)
+        }
+    })
+}
+
+fn quick_form(mut root: Table, quick: &Entry, overrides: &[Override], context: &Context<'_>) -> Plan {
+    quick::apply(&mut root, quick).into_iter().for_each(|problem| context.report(problem));
+    overridden(&mut root, overrides, context)
+}
+
+fn overridden(root: &mut Table, overrides: &[Override], context: &Context<'_>) -> Plan {
+    overrides::apply(root, overrides).into_iter().for_each(|problem| context.report(problem));
+    let reader = Reader::new(root, &Origin::Document, context, "the plan");
+    let plan = plan(&reader);
+    // Taken out before; asked for here so that it is among the words a plan may have.
+    reader.field(quick::KEY);
+    reader.finish();
+    plan
 }
 
 /// Reads the resolved plan of a run directory. It refers to secrets only by name: their values read `***`.

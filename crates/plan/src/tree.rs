@@ -29,6 +29,16 @@ pub(crate) enum Value {
     Table(Table),
 }
 
+impl Node {
+    /// Its `name`, if it is a table that has one: how items of lists are addressed.
+    pub(crate) fn name(&self) -> Option<&str> {
+        match &self.value.as_table()?.get("name")?.node.value {
+            Value::Text(name) => Some(name),
+            _ => None,
+        }
+    }
+}
+
 impl Value {
     /// The table, if it is one.
     pub(crate) fn as_table(&self) -> Option<&Table> {

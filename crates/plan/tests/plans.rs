@@ -1,12 +1,12 @@
 //! What sound plans become: defaults, overrides, the shipped plans, and the way to a run directory and back.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use plimsoll_plan::{
     AddressRange, Arrivals, Body, Expect, Hole, HttpVersion, Identity, Iterations, Load, Override, Part, Plan,
-    Precision, Rate, RateShape, Recording, RedisSource, Replay, RequestLogging, Scope, Secret, SourceText,
-    Surroundings, Template, ThinkTime, Tls, parse, parse_criteria, parse_recorded,
+    Precision, Problems, Rate, RateShape, Recording, RedisSource, Replay, RequestLogging, Scope, Secret, SourceText,
+    Surroundings, Template, ThinkTime, Tls, parse, parse_criteria, parse_quick, parse_recorded,
 };
 
 const SMALL: &str = r#"
@@ -19,6 +19,7 @@ flows.home.steps = [{ name = "home", get = "/" }]
 fn environment(name: &str) -> Option<String> {
     match name {
         "TOKEN" => Some("t0ken\"".to_owned()),
+        "COUNT" => Some("25".to_owned()),
         "REDIS_URL" => Some("rediss://me:hunter2%21@10.0.0.1:6380/2".to_owned()),
         _ => None,
     }
@@ -37,29 +38,117 @@ fn per_second(rate: f64) -> Rate {
     Rate::per_second(rate).expect("a rate")
 }
 
-fn shipped() -> Vec<(String, String)> {
-    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/plans");
-    let files = directory.read_dir().expect("the shipped plans are there").map(|entry| entry.expect("readable").path());
-    let plans = files.filter(|path| path.extension().is_some_and(|extension| extension == "toml"));
-    plans.map(|path| (path.display().to_string(), std::fs::read_to_string(&path).expect("readable"))).collect()
+/// Every shipped plan, by its path below `examples/plans`.
+fn shipped() -> Vec<(PathBuf, String)> {
+    let plans = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/plans");
+    let mut files = Vec::new();
+    for directory in [".", "assistant", "harness"] {
+        let entries = plans.join(directory).read_dir().expect("the shipped plans are there");
+        files.extend(entries.map(|entry| entry.expect("readable").path()));
+    }
+    files.retain(|path| path.extension().is_some_and(|extension| extension == "toml"));
+    files.sort();
+    files.into_iter().map(|path| (path.clone(), std::fs::read_to_string(path).expect("readable"))).collect()
+}
+
+type Parse = fn(&SourceText, &[Override], &Surroundings<'_>) -> Result<Plan, Problems>;
+
+#[track_caller]
+fn read_shipped(path: &Path, text: &str, parse: Parse) -> Plan {
+    let file = |name: &str| std::fs::read(path.with_file_name(name));
+    let needed = ["API_KEY", "TEST_JWT_TOKEN"];
+    let environment = |name: &str| needed.contains(&name).then(|| "s3cret".to_owned());
+    let source = SourceText { name: path.display().to_string(), text: text.to_owned() };
+    parse(&source, &[], &Surroundings { environment: &environment, file: &file }).unwrap()
+}
+
+fn length(plan: &Plan) -> Duration {
+    plan.phases.iter().filter_map(|phase| phase.duration).sum()
 }
 
 #[test]
-fn the_shipped_plans_load_and_survive_the_run_directory() {
+fn the_shipped_plans_and_their_quick_forms_load_and_survive_the_run_directory() {
     let plans = shipped();
-    assert!(plans.len() >= 2, "{plans:?}");
-    for (name, text) in plans {
-        let source = SourceText { name, text };
-        let plan = parse(&source, &[], &Surroundings::NONE).unwrap();
-        assert_eq!(parse_recorded(&plan.to_toml()).unwrap(), plan);
+    assert!(plans.len() >= 9, "{plans:?}");
+    for (path, text) in plans {
+        let plan = read_shipped(&path, &text, parse);
+        let quick = text.contains("[quick]").then(|| read_shipped(&path, &text, parse_quick));
+        for plan in quick.into_iter().chain([plan]) {
+            let written = plan.to_toml();
+            assert!(!written.contains("s3cret"), "{written}");
+            assert_eq!(parse_recorded(&written).unwrap().to_toml(), written);
+        }
     }
 }
 
 #[test]
-fn the_quick_plan_takes_less_than_two_minutes() {
-    let (_, text) = shipped().into_iter().find(|(name, _)| name.ends_with("quick.toml")).unwrap();
-    let length: Duration = read(&text, &[]).phases.iter().filter_map(|phase| phase.duration).sum();
-    assert!(length < Duration::from_secs(110), "{length:?}");
+fn the_quick_forms_keep_phases_and_flows_and_take_five_minutes_together() {
+    let mut together = Duration::ZERO;
+    for (path, text) in shipped().into_iter().filter(|(path, _)| !path.ends_with("quick.toml")) {
+        let plan = read_shipped(&path, &text, parse);
+        let quick = read_shipped(&path, &text, parse_quick);
+        let shape = |plan: &Plan| {
+            let phases: Vec<_> = plan.phases.iter().map(|phase| phase.name.clone()).collect();
+            (phases, plan.operations(), plan.users.count, plan.criteria.len())
+        };
+        assert_eq!(shape(&quick), shape(&plan), "{}", path.display());
+        assert!(length(&quick) < length(&plan) && quick.name != plan.name, "{}", path.display());
+        together += length(&quick);
+    }
+    assert!(together < Duration::from_secs(400), "{together:?}");
+}
+
+#[test]
+fn the_plan_to_begin_with_is_the_quick_form_of_the_rate_limiters() {
+    let plans = shipped();
+    let find = |name: &str| plans.iter().find(|(path, _)| path.ends_with(name)).unwrap();
+    let (path, text) = find("quick.toml");
+    let quick = read_shipped(path, text, parse);
+    assert!(length(&quick) < Duration::from_secs(110), "{quick:?}");
+    let (path, text) = find("rate-limiter.toml");
+    assert_eq!(read_shipped(path, text, parse_quick), quick);
+}
+
+#[test]
+fn a_quick_form_is_laid_over_the_plan_and_overrides_over_both() {
+    let text = r#"
+name = "people"
+target = { url = "http://127.0.0.1:8080" }
+users = { count = 100, session = { requests = 50 } }
+phases = [{ name = "steady", duration = "10m", users = 20 }, { name = "peak", duration = "5m", users = 40 }]
+flows.home.steps = [{ name = "home", get = "/" }]
+criteria.require = ["p95 < 3s"]
+[quick]
+name = "people-quick"
+users.session.requests = 5
+phases.steady = { duration = "10s", think = "1s" }
+criteria.require = ["p95 < 5s", "error_rate < 5%"]
+"#;
+    let source = SourceText { name: "people.toml".to_owned(), text: text.to_owned() };
+    let set = [Override::parse("phases.peak.duration=20s").unwrap(), Override::parse("users.count=7").unwrap()];
+    let quick = parse_quick(&source, &set, &SURROUNDINGS).unwrap();
+    assert_eq!((quick.name.as_str(), quick.users.count.get()), ("people-quick", 7));
+    let seconds: Vec<_> = quick.phases.iter().map(|phase| phase.duration.unwrap().as_secs()).collect();
+    assert_eq!(seconds, [10, 20]);
+    let Load::Closed { users, think, .. } = quick.phases[0].load else { panic!("closed") };
+    assert_eq!((users.get(), think), (20, ThinkTime::Constant(Duration::from_secs(1))));
+    assert_eq!(quick.criteria.len(), 2);
+    assert_eq!(read(text, &[]).phases[0].duration, Some(Duration::from_secs(600)));
+}
+
+#[test]
+fn a_number_may_come_from_the_environment() {
+    let closed = |users: &str| SMALL.replace("rate = \"5/s\"", &format!("users = \"{users}\""));
+    let users = |text: &str| match read(text, &[]).phases[0].load {
+        Load::Closed { users, .. } => users.get(),
+        _ => panic!("closed"),
+    };
+    assert_eq!((users(&closed("${COUNT}")), users(&closed("${UNSET:-10}"))), (25, 10));
+    for wrong in ["${TOKEN}", "ten", "${UNSET:-0}"] {
+        let source = SourceText { name: "plan.toml".to_owned(), text: closed(wrong) };
+        let problems = parse(&source, &[], &SURROUNDINGS).unwrap_err().render(false);
+        assert!(problems.contains("whole number") && !problems.contains("t0ken"), "{problems}");
+    }
 }
 
 #[test]

@@ -4,7 +4,7 @@
 
 use std::path::Path;
 
-use plimsoll_plan::{Override, Plan, SourceText, Surroundings, parse, parse_criteria};
+use plimsoll_plan::{Override, Plan, SourceText, Surroundings, parse, parse_criteria, parse_quick};
 
 const SECRETS: [&str; 4] = ["hunter2", "t0ken", "s3cret", "fast-and"];
 
@@ -80,6 +80,23 @@ fn problems_of_overrides_name_the_override() {
     let rendered = read("small.toml", SMALL, &overrides).unwrap_err();
     assert!(!rendered.contains("hunter2"), "{rendered}");
     insta::assert_snapshot!("overrides", rendered);
+}
+
+#[test]
+fn problems_of_a_quick_form_are_told_whether_or_not_it_is_asked_for() {
+    let text = format!(
+        "{SMALL}[quick]\nphases.stedy.duration = \"1s\"\nphases.steady.duraton = \"1s\"\nusers.count = \"few\"\ntargt = 1\n"
+    );
+    let rendered = read("small.toml", &text, &[]).unwrap_err();
+    insta::assert_snapshot!("quick-form", rendered);
+    let quick = |text: &str| {
+        let source = SourceText { name: "small.toml".to_owned(), text: text.to_owned() };
+        parse_quick(&source, &[], &SURROUNDINGS).map_err(|problems| problems.render(false))
+    };
+    assert_eq!(quick(&text).unwrap_err(), rendered);
+    insta::assert_snapshot!("quick-form-missing", quick(SMALL).unwrap_err());
+    assert!(quick(&format!("{SMALL}[quick]\n")).unwrap_err().contains("`[quick]` is empty"));
+    assert!(quick(&format!("quick = 1\n{SMALL}")).unwrap_err().contains("`quick` is a number"));
 }
 
 #[test]
