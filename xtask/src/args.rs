@@ -42,16 +42,20 @@ pub(crate) enum Task {
 
 #[derive(Debug, ClapArgs)]
 pub(crate) struct LoadtestOptions {
-    /// A plan of examples/plans by name, the path of a plan file, or `all`
+    /// A plan of examples/plans by name, such as `quick` or `assistant/steady`; a group of them, such as
+    /// `assistant`; the path of a plan file; or `all`
     #[arg(default_value = "quick")]
     pub(crate) plan: String,
+    /// The quick form that plans state in their table [quick]
+    #[arg(long)]
+    pub(crate) quick: bool,
     /// Where service and Redis come from; by default compose where a container engine runs, else native
     #[arg(long, value_enum)]
     pub(crate) stack: Option<StackKind>,
     /// A compose file of your own with the services `redis` (6379) and `service` (8080)
     #[arg(long, value_name = "FILE")]
     pub(crate) compose_file: Option<PathBuf>,
-    /// The run directory, by default `runs/<utc time>-<plan>`; with `all`, one directory per plan below it
+    /// The run directory, by default `runs/<utc time>-<plan>`; of several plans, one directory per plan below it
     #[arg(long, value_name = "DIR")]
     pub(crate) run_dir: Option<PathBuf>,
     /// Leave the stack running, and say how to stop it

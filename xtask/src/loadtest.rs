@@ -1,5 +1,7 @@
-//! `cargo xtask loadtest`: a fresh stack, the three tools chained on it as one would in a shell, the stack taken
+//! `cargo xtask loadtest`: for every plan a fresh stack, the three tools chained on it as one would in a shell, the stack taken
 //! down, the verdict's exit code. Nothing is measured or judged here.
+
+mod summary;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -9,6 +11,7 @@ use anyhow::Context as _;
 
 use crate::args::LoadtestOptions;
 use crate::cargo::{self, Binaries, Profile};
+use crate::credentials;
 use crate::interrupt;
 use crate::outcome::{self, Usage};
 use crate::plans::{self, Plan};
@@ -17,29 +20,41 @@ use crate::say;
 use crate::stack::{Choice, Endpoints, Stack, Wishes};
 use crate::wait::Deadline;
 use crate::workspace::Workspace;
+use summary::Row;
 
 const TOOLS: [&str; 3] = ["loadgen", "memwatch", "verdict"];
 const EXAMPLE_SERVICE: &str = "example-service";
-const ALL: &str = "all";
 /// The tools have their own time to finish a record; this is for one that hangs.
 const TOOL_GRACE: Duration = Duration::from_secs(30);
 
 pub(crate) fn run(workspace: &Workspace, options: &LoadtestOptions) -> anyhow::Result<u8> {
-    let plans = plans::resolve(&workspace.path("examples/plans"), &options.plan)?;
-    let runs = planned_runs(workspace, options, plans)?;
+    let plans = chosen_plans(workspace, options)?;
+    let runs = planned_runs(workspace, options, &plans)?;
     let wishes = Wishes { kind: options.stack, compose_file: options.compose_file.as_deref(), faults: &options.faults };
     let choice = Choice::make(workspace, &wishes)?;
     let binaries = binaries(workspace, options, &choice)?;
     let test = Loadtest { workspace, options, choice, binaries };
-
-    let mut rows = Vec::new();
-    for run in &runs {
-        rows.push(test.run_plan(run)?);
+    if !plans.is_several() {
+        return Ok(test.run_plan(&runs[0])?.code);
     }
-    if options.plan == ALL {
-        say::result(summary(&rows));
-    }
+    let rows = test.run_all(&runs);
+    say::result(format!("\n{}", summary::table(&rows)));
     Ok(outcome::worst(rows.iter().map(|row| row.code)))
+}
+
+fn chosen_plans(workspace: &Workspace, options: &LoadtestOptions) -> Result<plans::Choice, Usage> {
+    let plans = plans::resolve(&workspace.path("examples/plans"), &options.plan)?;
+    if !options.quick {
+        return Ok(plans);
+    }
+    let (plans, others) = plans.with_quick_forms();
+    if !others.is_empty() {
+        say::step(format!("left out, for there is no quick form of it: {}", others.join(", ")));
+    }
+    if plans.plans().is_empty() {
+        return Err(Usage(format!("no plan of `{}` has a quick form: leave --quick out", options.plan)));
+    }
+    Ok(plans)
 }
 
 /// A plan and the directory its record goes to.
@@ -50,19 +65,23 @@ struct PlannedRun {
 }
 
 /// Run directories are settled, and found to be free, before anything is built or started.
-fn planned_runs(workspace: &Workspace, options: &LoadtestOptions, plans: Vec<Plan>) -> anyhow::Result<Vec<PlannedRun>> {
+fn planned_runs(
+    workspace: &Workspace,
+    options: &LoadtestOptions,
+    plans: &plans::Choice,
+) -> anyhow::Result<Vec<PlannedRun>> {
     let stamp = jiff::Timestamp::now().strftime("%Y%m%dT%H%M%SZ").to_string();
     let dir_of = |plan: &Plan| match &options.run_dir {
-        Some(dir) if options.plan == ALL => dir.join(&plan.name),
+        Some(dir) if plans.is_several() => dir.join(&plan.name),
         Some(dir) => dir.clone(),
-        None => workspace.path("runs").join(format!("{stamp}-{}", plan.name)),
+        None => workspace.path("runs").join(format!("{stamp}-{}", plan.name.replace('/', "-"))),
     };
     let mut runs = Vec::new();
-    for plan in plans {
-        let dir = std::path::absolute(dir_of(&plan))?;
+    for plan in plans.plans() {
+        let dir = std::path::absolute(dir_of(plan))?;
         let file = std::path::absolute(&plan.file)?;
         refuse_used(&dir)?;
-        runs.push(PlannedRun { plan: Plan { file, ..plan }, dir });
+        runs.push(PlannedRun { plan: Plan { file, name: plan.name.clone() }, dir });
     }
     Ok(runs)
 }
@@ -93,6 +112,23 @@ struct Loadtest<'a> {
 }
 
 impl Loadtest<'_> {
+    /// One after the other. A stack that fails is that plan's result, and no reason to leave the others out.
+    fn run_all(&self, runs: &[PlannedRun]) -> Vec<Row> {
+        let mut rows = Vec::new();
+        for (number, run) in runs.iter().enumerate() {
+            say::step(format!("plan {} of {}: {}", number + 1, runs.len(), run.plan.name));
+            rows.push(self.run_plan(run).unwrap_or_else(|error| {
+                say::error(&error);
+                let code = outcome::code_of(&error);
+                Row { plan: run.plan.name.clone(), code, seconds: 0, verdict: None, report: None }
+            }));
+            if interrupt::count() > 0 {
+                break;
+            }
+        }
+        rows
+    }
+
     fn run_plan(&self, run: &PlannedRun) -> anyhow::Result<Row> {
         let clock = Deadline::after(Duration::MAX);
         let service = self.binaries.program(EXAMPLE_SERVICE);
@@ -104,22 +140,29 @@ impl Loadtest<'_> {
         self.let_go(stack);
         let code = if interrupt::count() == 0 { code? } else { outcome::INTERRUPTED };
         let seconds = clock.elapsed().as_secs();
-        Ok(Row { plan: run.plan.name.clone(), code, seconds, report: report_in(&run.dir) })
+        let verdict = summary::verdict_in(&run.dir);
+        Ok(Row { plan: run.plan.name.clone(), code, seconds, verdict, report: report_in(&run.dir) })
     }
 
     /// The chain of the three tools: `memwatch exec ... -- loadgen run ...`, `verdict check`, `verdict report`.
     fn load_and_judge(&self, run: &PlannedRun, endpoints: &Endpoints) -> anyhow::Result<u8> {
         say::step(format!("target {}, Redis {}", endpoints.target_url, endpoints.redis_url));
-        let producer = self.run_tool(self.producers(run).envs(variables(endpoints)))?;
+        let mut producers = self.producers(run);
+        producers.envs(variables(endpoints));
+        if self.choice.needs_example_service() {
+            producers.envs(credentials::variables(&endpoints.target_url));
+        }
+        let producer = self.run_tool(&mut producers)?;
         let verdict = if run.dir.join("run.json").is_file() { Some(self.judge(run)?) } else { None };
         Ok(outcome::of_chain(producer, verdict))
     }
 
     fn producers(&self, run: &PlannedRun) -> Command {
         let mut command = self.tool("memwatch");
-        command.arg("exec").arg(&run.plan.file).arg("--run-dir").arg(&run.dir).arg("--");
+        let quick = self.options.quick.then_some("--quick");
+        command.arg("exec").arg(&run.plan.file).arg("--run-dir").arg(&run.dir).args(quick).arg("--");
         command.arg(self.binaries.program("loadgen"));
-        command.arg("run").arg(&run.plan.file).arg("--run-dir").arg(&run.dir);
+        command.arg("run").arg(&run.plan.file).arg("--run-dir").arg(&run.dir).args(quick);
         command
     }
 
@@ -158,32 +201,14 @@ impl Loadtest<'_> {
 
 fn variables(endpoints: &Endpoints) -> Vec<(&'static str, String)> {
     let log_dir = endpoints.log_dir.as_ref().map(|dir| ("LOG_DIR", dir.display().to_string()));
-    let urls = [("TARGET_URL", endpoints.target_url.clone()), ("REDIS_URL", endpoints.redis_url.clone())];
+    let target = || endpoints.target_url.clone();
+    let redis = endpoints.redis_url.clone();
+    let urls = [("TARGET_URL", target()), ("ORCHESTRATOR_URL", target()), ("REDIS_URL", redis)];
     urls.into_iter().chain(log_dir).collect()
 }
 
 fn report_in(run_dir: &Path) -> Option<PathBuf> {
     Some(run_dir.join("report.html")).filter(|report| report.is_file())
-}
-
-/// What became of one plan.
-#[derive(Debug)]
-struct Row {
-    plan: String,
-    code: u8,
-    seconds: u64,
-    report: Option<PathBuf>,
-}
-
-fn summary(rows: &[Row]) -> String {
-    let width = rows.iter().map(|row| row.plan.len()).max().unwrap_or(0).max("plan".len());
-    let mut lines = vec![format!("{:width$}  {:>6}  {:>4}  {:<19}  report", "plan", "time", "exit", "result")];
-    for row in rows {
-        let report = row.report.as_ref().map_or_else(|| "none".to_owned(), |path| path.display().to_string());
-        let (code, word) = (row.code, outcome::word(row.code));
-        lines.push(format!("{:width$}  {:>4} s  {code:>4}  {word:<19}  {report}", row.plan, row.seconds));
-    }
-    lines.join("\n")
 }
 
 #[cfg(test)]
@@ -202,19 +227,8 @@ mod tests {
     fn the_plans_variables_are_the_stacks_addresses() {
         let endpoints =
             Endpoints { target_url: "http://h".to_owned(), redis_url: "redis://r".to_owned(), log_dir: None };
-        let expected = [("TARGET_URL", "http://h".to_owned()), ("REDIS_URL", "redis://r".to_owned())];
+        let expected = [("TARGET_URL", "http://h"), ("ORCHESTRATOR_URL", "http://h"), ("REDIS_URL", "redis://r")];
+        let expected = expected.map(|(name, value)| (name, value.to_owned()));
         assert_eq!(variables(&endpoints), expected);
-    }
-
-    #[test]
-    fn the_summary_lines_up() {
-        let row = |plan: &str, code| Row { plan: plan.to_owned(), code, seconds: 7, report: None };
-        let table = summary(&[row("quick", 0), row("rate-limiter", 1)]);
-        assert_eq!(
-            table,
-            "plan            time  exit  result               report\n\
-             quick            7 s     0  pass                 none\n\
-             rate-limiter     7 s     1  fail                 none"
-        );
     }
 }

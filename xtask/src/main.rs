@@ -21,6 +21,7 @@ mod redis_apt;
 mod shared_objects;
 
 mod cargo;
+mod credentials;
 mod interrupt;
 mod outcome;
 mod plans;

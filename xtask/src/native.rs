@@ -10,6 +10,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use tempfile::TempDir;
 
+use crate::credentials;
 use crate::probe;
 use crate::process::Running;
 use crate::redis::RedisServer;
@@ -91,6 +92,7 @@ fn try_redis(server: &RedisServer, data: &Path, log: &Path) -> anyhow::Result<(R
 fn service_command(service: &Path, redis_url: &str, logs: &Path, faults: &[String]) -> Command {
     let mut command = Command::new(service);
     command.args(["--listen", "127.0.0.1:0", "--redis", redis_url]).arg("--log-dir").arg(logs);
+    command.env(credentials::API_KEY, credentials::api_key());
     command.args(faults.iter().flat_map(|fault| ["--fault", fault]));
     command
 }

@@ -1,4 +1,5 @@
-//! The smallest clients that tell whether a server is up: one HTTP GET, one Redis PING. Not for measuring anything.
+//! The smallest clients that tell whether a server is up and let one in: one HTTP request, one Redis PING. Not for
+//! measuring anything.
 
 use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
@@ -9,7 +10,7 @@ use anyhow::{Context as _, bail};
 use crate::wait::{Attempt, until};
 
 const ATTEMPT_LIMIT: Duration = Duration::from_secs(2);
-const HEAD_BYTES_MAX: u64 = 256;
+const ANSWER_BYTES_MAX: u64 = 8192;
 
 /// A port that was free a moment ago. Another process may take it first, so the caller has to be ready to retry.
 pub(crate) fn free_port() -> anyhow::Result<u16> {
@@ -54,16 +55,32 @@ pub(crate) fn address_of(url: &str) -> anyhow::Result<SocketAddr> {
     host.parse().with_context(|| format!("no address with a port in `{url}`"))
 }
 
+/// What the service answers with 200 to a JSON body.
+pub(crate) fn post_json(address: SocketAddr, path: &str, json: &str) -> anyhow::Result<String> {
+    let head = format!("POST {path} HTTP/1.1\r\nContent-Type: application/json\r\nContent-Length: {}", json.len());
+    let (status, body) = exchange(address, &head, json)?;
+    if status != 200 {
+        bail!("it answers with status {status}");
+    }
+    Ok(body)
+}
+
 fn http_status(address: SocketAddr, path: &str) -> anyhow::Result<u16> {
+    Ok(exchange(address, &format!("GET {path} HTTP/1.1"), "")?.0)
+}
+
+/// Status and body of one answer on a connection of its own.
+fn exchange(address: SocketAddr, head: &str, body: &str) -> anyhow::Result<(u16, String)> {
     let mut stream = connect(address)?;
     // In one piece: a server that answers after the first words and closes would break the pipe under the rest.
-    let request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+    let request = format!("{head}\r\nHost: {address}\r\nConnection: close\r\n\r\n{body}");
     stream.write_all(request.as_bytes())?;
-    let mut head = Vec::new();
-    stream.take(HEAD_BYTES_MAX).read_to_end(&mut head)?;
-    let digits = head.strip_prefix(b"HTTP/1.1 ").and_then(|rest| rest.get(..3));
-    let status = digits.and_then(|digits| std::str::from_utf8(digits).ok()?.parse().ok());
-    status.context("the answer is not HTTP")
+    let mut answer = Vec::new();
+    stream.take(ANSWER_BYTES_MAX).read_to_end(&mut answer)?;
+    let answer = String::from_utf8_lossy(&answer);
+    let status = answer.strip_prefix("HTTP/1.1 ").and_then(|rest| rest.get(..3)?.parse().ok());
+    let body = answer.split_once("\r\n\r\n").map_or("", |(_, body)| body);
+    Ok((status.context("the answer is not HTTP")?, body.to_owned()))
 }
 
 fn redis_ping(address: SocketAddr) -> anyhow::Result<()> {
@@ -105,6 +122,14 @@ mod tests {
     fn the_status_is_read_from_the_first_line() {
         let address = answer_once(b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\n\r\n");
         assert_eq!(http_status(address, "/health").unwrap(), 503);
+    }
+
+    #[test]
+    fn an_answer_to_json_is_its_body_unless_it_is_refused() {
+        let address = answer_once(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}");
+        assert_eq!(post_json(address, "/login", "{}").unwrap(), "{}");
+        let address = answer_once(b"HTTP/1.1 401 Unauthorized\r\ncontent-length: 2\r\n\r\n{}");
+        assert_eq!(post_json(address, "/login", "{}").unwrap_err().to_string(), "it answers with status 401");
     }
 
     #[test]

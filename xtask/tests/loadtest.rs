@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a test program: what fails here fails the test")]
 
 use std::env;
+use std::ffi::OsStr;
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -64,9 +65,13 @@ impl World {
     }
 
     fn xtask(&self, words: &[&str]) -> Command {
+        self.xtask_on(self.path("plan.toml").as_os_str(), words)
+    }
+
+    fn xtask_on(&self, plan: &OsStr, words: &[&str]) -> Command {
         let path = env::join_paths([self.dir.path(), Path::new("/usr/bin"), Path::new("/bin")]).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
-        command.arg("loadtest").arg(self.path("plan.toml")).args(["--stack", "native"]);
+        command.arg("loadtest").arg(plan).args(["--stack", "native"]);
         command.arg("--bin-dir").arg(self.dir.path()).arg("--run-dir").arg(self.run_dir()).args(words);
         command.env("PATH", path).stdout(Stdio::piped()).stderr(Stdio::piped());
         command
@@ -150,6 +155,27 @@ fn a_report_that_was_written_is_named() {
     assert_eq!(code(&output), 0, "{}", stderr(&output));
     let report = world.run_dir().join("report.html").display().to_string();
     assert!(String::from_utf8_lossy(&output.stdout).contains(&report), "{output:?}");
+}
+
+#[test]
+fn a_group_runs_one_after_the_other_and_ends_with_a_table_and_the_gravest_code() {
+    let world = World::new();
+    world.tool("memwatch", &format!("{MEMWATCH}\necho \"$@\" > \"$4/words\"\necho \"$API_KEY\" >> \"$4/words\""));
+    let verdict = r#"{"judgement": "warn", "sentence": "a preference is missed",
+        "traffic": {"finished": 1234, "error_rate": 0.005, "p95_ns": 1500000, "p95_at_least": false}}"#;
+    let script =
+        format!("case $2 in */stress) exit 1;; esac\ntest \"$1\" = report || echo '{verdict}' > \"$2/verdict.json\"");
+    world.tool("verdict", &script);
+    let output = world.xtask_on(OsStr::new("harness"), &["--quick"]).env_remove("API_KEY").output().unwrap();
+    assert_eq!(code(&output), 1, "{}", stderr(&output));
+    let table = String::from_utf8_lossy(&output.stdout).into_owned();
+    for row in ["harness/mixed", "warn", "1234", "0.50 %", "1.5 ms", "a preference is missed", "harness/stress"] {
+        assert!(table.contains(row), "no {row}: {table}");
+    }
+    assert!(!table.contains('\u{1b}'), "colour although this is no terminal: {table}");
+    let words = fs::read_to_string(world.run_dir().join("harness/smoke/words")).unwrap();
+    assert_eq!(words.matches("--quick").count(), 2, "{words}");
+    assert!(words.ends_with("for-tests-only\n"), "{words}");
 }
 
 #[test]

@@ -2,8 +2,8 @@
 
 use plimsoll_plan::{Criterion, Plan};
 use plimsoll_record::files::{FORMAT, ReadError};
-use plimsoll_record::summary::Facts;
-use plimsoll_record::verdict::{CriterionResult, GeneratorHealth, Judgement, Severity, Verdict};
+use plimsoll_record::summary::{Facts, Scope};
+use plimsoll_record::verdict::{CriterionResult, GeneratorHealth, Judgement, Severity, TrafficGlance, Verdict};
 
 use crate::goal::Goal;
 use crate::health::Health;
@@ -41,6 +41,7 @@ pub fn judge(facts: &Facts, plan: &Plan, criteria: &[Criterion]) -> Result<Verdi
         plan: plan.name.clone(),
         judgement,
         sentence: sentence(judgement, &health, &results),
+        traffic: glance(&run),
         generator: GeneratorHealth { calibration: calibration::sentence(&run), ..health.into_record() },
         concerns: concerns::list(&run, criteria),
         recommendations: recommendations::list(&run, &results),
@@ -48,6 +49,18 @@ pub fn judge(facts: &Facts, plan: &Plan, criteria: &[Criterion]) -> Result<Verdi
     };
     rounding::round(&mut verdict);
     Ok(verdict)
+}
+
+fn glance(run: &JudgedRun<'_>) -> Option<TrafficGlance> {
+    run.facts.traffic.as_ref()?;
+    let totals = run.totals(&Scope::default());
+    let p95 = totals.response(0.95);
+    Some(TrafficGlance {
+        finished: totals.ledger.finished(),
+        error_rate: totals.error_rate(),
+        p95_ns: p95.map(|p95| p95.nanos),
+        p95_at_least: p95.is_some_and(|p95| p95.at_least),
+    })
 }
 
 fn result(run: &JudgedRun<'_>, health: &Health, criterion: &Criterion) -> Result<CriterionResult, JudgeError> {
@@ -131,6 +144,15 @@ mod tests {
         let verdict = check(&script, Judgement::Pass, "all 2 criteria are met");
         assert!(verdict.concerns.is_empty() && verdict.recommendations.is_empty(), "{verdict:#?}");
         assert!(verdict.criteria.iter().all(|result| result.scope == "phase steady"));
+    }
+
+    #[test]
+    fn the_whole_runs_traffic_is_shown_at_a_glance() {
+        let script = Script::of(60, |_| Second::ok(99, 10).and(Outcome::UnexpectedStatus, 1));
+        let traffic = script.judge().traffic.unwrap();
+        assert_eq!((traffic.finished, traffic.error_rate, traffic.p95_at_least), (6_000, Some(0.01), false));
+        assert!(traffic.p95_ns.unwrap().abs_diff(10_000_000) < 20_000, "{traffic:?}");
+        assert_eq!(Script { traffic: false, ..Script::healthy(60) }.judge().traffic, None);
     }
 
     #[test]

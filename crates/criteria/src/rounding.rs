@@ -7,6 +7,9 @@ const DIGITS: i32 = 9;
 
 pub(crate) fn round(verdict: &mut Verdict) {
     optional(&mut verdict.generator.offered_share);
+    if let Some(traffic) = &mut verdict.traffic {
+        optional(&mut traffic.error_rate);
+    }
     for result in &mut verdict.criteria {
         optional(&mut result.value);
         optional(&mut result.margin);

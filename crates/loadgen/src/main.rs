@@ -22,9 +22,7 @@ fn main() -> ExitCode {
     let outcome = match arguments.command {
         Command::Run(run) => plans::from_file(&run.plan).and_then(|plan| session::run(&plan, &run)),
         Command::Quick(quick) => plans::from_line(&quick).and_then(|plan| session::quick(&plan, &quick)),
-        Command::Search(search) => {
-            plans::from_file(&search.plan).and_then(|plan| search::run(&plan, &search))
-        }
+        Command::Search(search) => plans::from_file(&search.plan).and_then(|plan| search::run(&plan, &search)),
         Command::Calibrate(arguments) => session::calibrate(&arguments),
         Command::CalibrationServer(arguments) => calibrate::serve(&arguments),
     };

@@ -56,6 +56,9 @@ pub struct Verdict {
     pub judgement: Judgement,
     /// One sentence: what decided.
     pub sentence: String,
+    /// The traffic of the whole run at a glance; absent when there was none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub traffic: Option<TrafficGlance>,
     /// Whether the measurement itself can be trusted. Judged first.
     pub generator: GeneratorHealth,
     /// Every criterion, in the plan's order.
@@ -64,6 +67,19 @@ pub struct Verdict {
     pub concerns: Vec<String>,
     /// What to do next, where the data supports advice.
     pub recommendations: Vec<String>,
+}
+
+/// The whole run's traffic in a few numbers: for tables over many runs, not for judging.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TrafficGlance {
+    /// Finished arrivals.
+    pub finished: u64,
+    /// Failures / finished arrivals; absent when nothing finished.
+    pub error_rate: Option<f64>,
+    /// 95th percentile of the response time of served requests, in nanoseconds; absent when there is none.
+    pub p95_ns: Option<u64>,
+    /// True when it is only a lower bound because requests timed out.
+    pub p95_at_least: bool,
 }
 
 /// Whether the generator offered what the plan says, when it says.

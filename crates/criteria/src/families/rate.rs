@@ -1,7 +1,11 @@
 //! `throughput > 100/s`, `count >= 1000`: everything was counted, nothing is estimated, so the numbers are compared as
 //! they stand.
 //!
+//! That none of the arrivals came to an endpoint is such a count too; without any arrival there is nothing to count.
+//!
 //! An interval would mislead here: over a ramp the rate differs from batch to batch because the plan says so.
+
+use plimsoll_record::summary::Scope;
 
 use crate::goal::{Finding, Goal};
 use crate::place::Place;
@@ -24,7 +28,8 @@ pub(super) fn throughput(run: &JudgedRun<'_>, place: &Place, goal: &Goal) -> Fin
 
 pub(super) fn count(run: &JudgedRun<'_>, place: &Place, goal: &Goal) -> Finding {
     let finished = run.totals(&place.scope).ledger.finished();
-    if finished == 0 {
+    let everywhere = Scope { operation: None, ..place.scope.clone() };
+    if run.totals(&everywhere).ledger.finished() == 0 {
         return Finding::missing("no arrival finished here");
     }
     Finding::plain(goal, finished as f64, finished, "is")
@@ -35,6 +40,7 @@ mod tests {
     use plimsoll_record::ledger::Outcome;
     use plimsoll_record::verdict::Judgement;
 
+    use super::*;
     use crate::testing::{Script, Second, expect};
 
     #[track_caller]
@@ -55,5 +61,19 @@ mod tests {
         check("count >= 3000", Judgement::Pass, &[]);
         check("count == 3000", Judgement::Pass, &[]);
         check("count == 2999", Judgement::Fail, &["is 3,000, limit 2,999"]);
+    }
+
+    #[test]
+    fn nobody_at_an_endpoint_is_a_count_and_no_traffic_at_all_is_none() {
+        let examined = |script: Script| {
+            let recorded = script.criteria("require = [\"count >= 8\"]").record();
+            let run = JudgedRun::new(&recorded.facts, &recorded.plan);
+            let criterion = &recorded.plan.criteria[0];
+            let place = Place::of(&run, &criterion.scope);
+            let never_called = Scope { operation: Some(1), ..place.scope.clone() };
+            count(&run, &Place { scope: never_called, ..place }, &Goal::of(criterion)).value
+        };
+        assert_eq!(examined(Script::healthy(30)), Some(0.0));
+        assert_eq!(examined(Script::of(30, |_| Second::default())), None);
     }
 }
