@@ -49,6 +49,9 @@ pub(crate) struct LoadtestOptions {
     /// The quick form that plans state in their table [quick]
     #[arg(long)]
     pub(crate) quick: bool,
+    /// Override a key of the plan, e.g. `--set target.timeout=2s`; may be given again
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub(crate) overrides: Vec<String>,
     /// Where service and Redis come from; by default compose where a container engine runs, else native
     #[arg(long, value_enum)]
     pub(crate) stack: Option<StackKind>,

@@ -3,6 +3,7 @@
 
 mod summary;
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -157,13 +158,19 @@ impl Loadtest<'_> {
         Ok(outcome::of_chain(producer, verdict))
     }
 
+    /// Both read the same plan in the same form: the first to come stores it, and the other has to agree.
     fn producers(&self, run: &PlannedRun) -> Command {
         let mut command = self.tool("memwatch");
-        let quick = self.options.quick.then_some("--quick");
-        command.arg("exec").arg(&run.plan.file).arg("--run-dir").arg(&run.dir).args(quick).arg("--");
-        command.arg(self.binaries.program("loadgen"));
-        command.arg("run").arg(&run.plan.file).arg("--run-dir").arg(&run.dir).args(quick);
+        command.arg("exec").args(self.plan_of(run)).arg("--");
+        command.arg(self.binaries.program("loadgen")).arg("run").args(self.plan_of(run));
         command
+    }
+
+    fn plan_of(&self, run: &PlannedRun) -> Vec<OsString> {
+        let mut words = vec![run.plan.file.clone().into(), "--run-dir".into(), run.dir.clone().into()];
+        words.extend(self.options.quick.then(|| "--quick".into()));
+        words.extend(self.options.overrides.iter().flat_map(|change| ["--set".into(), change.into()]));
+        words
     }
 
     /// Also after an interrupt: what was recorded until then deserves its verdict and report.

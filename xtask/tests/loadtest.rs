@@ -166,7 +166,8 @@ fn a_group_runs_one_after_the_other_and_ends_with_a_table_and_the_gravest_code()
     let script =
         format!("case $2 in */stress) exit 1;; esac\ntest \"$1\" = report || echo '{verdict}' > \"$2/verdict.json\"");
     world.tool("verdict", &script);
-    let output = world.xtask_on(OsStr::new("harness"), &["--quick"]).env_remove("API_KEY").output().unwrap();
+    let output =
+        world.xtask_on(OsStr::new("harness"), &["--quick", "--set", "seed=7"]).env_remove("API_KEY").output().unwrap();
     assert_eq!(code(&output), 1, "{}", stderr(&output));
     let table = String::from_utf8_lossy(&output.stdout).into_owned();
     for row in ["harness/mixed", "warn", "1234", "0.50 %", "1.5 ms", "a preference is missed", "harness/stress"] {
@@ -174,7 +175,7 @@ fn a_group_runs_one_after_the_other_and_ends_with_a_table_and_the_gravest_code()
     }
     assert!(!table.contains('\u{1b}'), "colour although this is no terminal: {table}");
     let words = fs::read_to_string(world.run_dir().join("harness/smoke/words")).unwrap();
-    assert_eq!(words.matches("--quick").count(), 2, "{words}");
+    assert_eq!(words.matches("--quick --set seed=7").count(), 2, "both producers read the same plan: {words}");
     assert!(words.ends_with("for-tests-only\n"), "{words}");
 }
 

@@ -59,7 +59,7 @@ fn read_shipped(path: &Path, text: &str, parse: Parse) -> Plan {
     let needed = ["API_KEY", "TEST_JWT_TOKEN"];
     let environment = |name: &str| needed.contains(&name).then(|| "s3cret".to_owned());
     let source = SourceText { name: path.display().to_string(), text: text.to_owned() };
-    parse(&source, &[], &Surroundings { environment: &environment, file: &file }).unwrap()
+    parse(&source, &[], &Surroundings { environment: &environment, file: &file }).expect("a sound plan")
 }
 
 fn length(plan: &Plan) -> Duration {
@@ -82,7 +82,7 @@ fn the_shipped_plans_and_their_quick_forms_load_and_survive_the_run_directory() 
 }
 
 #[test]
-fn the_quick_forms_keep_phases_and_flows_and_take_five_minutes_together() {
+fn the_quick_forms_keep_phases_and_flows_and_take_six_minutes_together() {
     let mut together = Duration::ZERO;
     for (path, text) in shipped().into_iter().filter(|(path, _)| !path.ends_with("quick.toml")) {
         let plan = read_shipped(&path, &text, parse);
@@ -95,7 +95,7 @@ fn the_quick_forms_keep_phases_and_flows_and_take_five_minutes_together() {
         assert!(length(&quick) < length(&plan) && quick.name != plan.name, "{}", path.display());
         together += length(&quick);
     }
-    assert!(together < Duration::from_secs(400), "{together:?}");
+    assert!(together < Duration::from_secs(420), "{together:?}");
 }
 
 #[test]
