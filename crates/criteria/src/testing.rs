@@ -10,7 +10,7 @@ use plimsoll_record::events::{Event, Events, EventsHeader};
 use plimsoll_record::files::{EndReason, FactKind, FactWriter};
 use plimsoll_record::ledger::{Ledger, Outcome};
 use plimsoll_record::logs::{FollowedLog, LogFact, Logs, LogsHeader};
-use plimsoll_record::requests::{RequestRow, RequestWriter};
+use plimsoll_record::requests::{Kept, RequestRow, RequestWriter};
 use plimsoll_record::run::RunDir;
 use plimsoll_record::series::{Redis, Sample, SeriesFact, SeriesHeader};
 use plimsoll_record::summary::Facts;
@@ -68,6 +68,7 @@ pub(crate) struct Script {
     pub(crate) end: Option<EndReason>,
     pub(crate) redis: Vec<SeriesFact>,
     pub(crate) requests: Vec<RequestRow>,
+    pub(crate) kept: Kept,
     pub(crate) logs: Option<Vec<LogFact>>,
     pub(crate) events: Vec<Event>,
 }
@@ -92,6 +93,7 @@ impl Script {
             end: Some(EndReason::Completed),
             redis: Vec::new(),
             requests: Vec::new(),
+            kept: Kept::All,
             logs: None,
             events: Vec::new(),
         }
@@ -170,7 +172,7 @@ phase = "steady"
             write_facts::<Logs>(&run, LogsHeader { logs: names.into() }, logs);
         }
         if !self.requests.is_empty() {
-            let mut log = RequestWriter::create(run.path()).unwrap();
+            let mut log = RequestWriter::create(run.path(), self.kept).unwrap();
             log.write(&self.requests).unwrap();
             log.finish().unwrap();
         }
@@ -284,7 +286,7 @@ impl Recorded {
         std::fs::remove_file(self.dir.path().join(plimsoll_record::requests::FILE)).unwrap();
         let moved: Vec<RequestRow> =
             rows.iter().map(|row| RequestRow { intended: Offset(row.intended.0 + by_ns), ..*row }).collect();
-        let mut log = RequestWriter::create(self.dir.path()).unwrap();
+        let mut log = RequestWriter::create(self.dir.path(), Kept::All).unwrap();
         log.write(&moved).unwrap();
         log.finish().unwrap();
     }

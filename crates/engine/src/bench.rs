@@ -71,7 +71,7 @@ impl Books {
             start: Offset(0),
             every: 1000 * MS,
             max_send_lag: 10 * MS,
-            log_requests: false,
+            journal: crate::journal::JournalSetup::default(),
             out,
         });
         Self { recorder, _reports: reports }
@@ -83,6 +83,7 @@ impl Books {
         self.recorder.send(Some(sent - intended), false);
         self.recorder.end(&Ended {
             user: 1,
+            iteration: 0,
             phase: 0,
             operation: 0,
             intended,

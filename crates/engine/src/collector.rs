@@ -4,6 +4,9 @@
 //! its end; where a worker was held up and reported several at once, the row covers them all. The collector never
 //! keeps a worker waiting, and nobody who shows progress keeps the collector waiting.
 
+mod files;
+mod slow;
+
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -13,7 +16,6 @@ use std::time::Duration;
 use plimsoll_record::Offset;
 use plimsoll_record::files::{EndReason, WriteError};
 use plimsoll_record::ledger::Outcome;
-use plimsoll_record::requests::{RequestRow, RequestWriter};
 use plimsoll_record::summary::Totals;
 use plimsoll_record::traffic::{GeneratorInterval, Interval, TrafficFact, TrafficWriter, WorkerInterval};
 use plimsoll_record::units::show_duration;
@@ -23,6 +25,8 @@ use crate::event::{Event, Progress};
 use crate::own::Inventory;
 use crate::recorder::{Cell, Message, OwnCosts, Report};
 use crate::workload::{NEVER, Workload};
+pub(crate) use files::Files;
+use slow::SlowLog;
 
 /// What the collector knows when all workers have ended.
 #[derive(Debug)]
@@ -46,7 +50,8 @@ pub(crate) struct Collector {
     every: i64,
     max_send_lag: i64,
     out: TrafficWriter,
-    log: Option<RequestWriter>,
+    files: Files,
+    slow: SlowLog,
     events: SyncSender<Event>,
     workers: Vec<WorkerState>,
     /// The grid line up to which rows are written.
@@ -89,12 +94,7 @@ pub(crate) struct CollectorSetup {
 }
 
 impl Collector {
-    pub(crate) fn new(
-        setup: CollectorSetup,
-        out: TrafficWriter,
-        log: Option<RequestWriter>,
-        events: SyncSender<Event>,
-    ) -> Self {
+    pub(crate) fn new(setup: CollectorSetup, out: TrafficWriter, files: Files, events: SyncSender<Event>) -> Self {
         let pending = vec![0; setup.work.cells()];
         Self {
             work: setup.work,
@@ -102,7 +102,8 @@ impl Collector {
             every: setup.every,
             max_send_lag: setup.max_send_lag,
             out,
-            log,
+            files,
+            slow: SlowLog::default(),
             events,
             workers: (0..setup.workers).map(|_| WorkerState::default()).collect(),
             line: 0,
@@ -120,7 +121,9 @@ impl Collector {
     pub(crate) fn run(&mut self, mut inbox: mpsc::Receiver<Message>) -> Result<(), WriteError> {
         while let Some(message) = inbox.blocking_recv() {
             match message {
-                Message::Rows(rows) => self.log(&rows)?,
+                Message::Rows(rows) => self.files.log(&rows)?,
+                Message::Slow(request) => self.slow.take(*request, self.start, &self.events),
+                Message::Failed(failed) => self.files.keep_failure(*failed, self.start)?,
                 Message::Report(report) => self.take(*report)?,
                 Message::Finished { worker, sound } => {
                     self.workers[worker].finished = true;
@@ -149,9 +152,7 @@ impl Collector {
                 self.out.write(&TrafficFact::PhaseEnded { phase: index as u32, at_ns })?;
             }
         }
-        if let Some(log) = self.log.take() {
-            log.finish()?;
-        }
+        self.files.finish(now, reason)?;
         if self.cut_short > 0 {
             self.note(now, format!("{} {CUT_SHORT}", self.cut_short))?;
         }
@@ -170,7 +171,7 @@ impl Collector {
     }
 
     fn take(&mut self, mut report: Report) -> Result<(), WriteError> {
-        self.log(&std::mem::take(&mut report.rows))?;
+        self.files.log(&std::mem::take(&mut report.rows))?;
         let worker = &mut self.workers[report.worker];
         for (cell, counts) in &report.cells {
             let pending = worker.pending.entry(*cell).or_default();
@@ -259,7 +260,11 @@ impl Collector {
             let held_up = show_duration(Duration::from_nanos(own.held_up_ns));
             self.note(at_ns, format!("the generator was held up for {held_up} in the interval that begins here"))?;
         }
+        if let Some(slow) = self.slow.turn(own.slow, at_ns, len_ns, self.start, &self.events) {
+            self.out.write(&TrafficFact::Slow(slow))?;
+        }
         self.end_phases();
+        self.files.flush()?;
         self.out.flush()
     }
 
@@ -274,6 +279,7 @@ impl Collector {
             let pending = &mut self.pending[index];
             *pending = (*pending + cell.ledger.scheduled()).saturating_sub(cell.ledger.finished());
             totals.ledger.merge(&cell.ledger);
+            self.files.count(operation, &cell.ledger);
             totals.served.merge(&cell.served);
             if let Some(limited) = &cell.limited {
                 totals.limited.merge(limited);
@@ -365,13 +371,6 @@ impl Collector {
         }
     }
 
-    fn log(&mut self, rows: &[RequestRow]) -> Result<(), WriteError> {
-        match &mut self.log {
-            Some(log) if !rows.is_empty() => log.write(rows),
-            _ => Ok(()),
-        }
-    }
-
     fn on_run_clock(&self, at: i64) -> Offset {
         Offset(self.start.as_nanos().saturating_add(at))
     }
@@ -416,6 +415,7 @@ impl OwnCosts {
         self.waited += other.waited;
         self.connections += other.connections;
         self.rows_dropped += other.rows_dropped;
+        self.slow += other.slow;
         self.cpu_ns += other.cpu_ns;
         self.process_cpu_ns = self.process_cpu_ns.max(other.process_cpu_ns);
         self.held_up_ns = self.held_up_ns.max(other.held_up_ns);
@@ -460,7 +460,7 @@ mod tests {
             process_cpu_ns: 0,
             local_addresses: 1,
         };
-        let mut collector = Collector::new(setup, out, None, events);
+        let mut collector = Collector::new(setup, out, Files::default(), events);
         let (sender, inbox) = mpsc::channel(100);
         messages.into_iter().for_each(|message| sender.try_send(message).unwrap());
         drop(sender);

@@ -2,6 +2,7 @@
 
 use plimsoll_record::Offset;
 use plimsoll_record::summary::Totals;
+use plimsoll_record::traffic::SlowRequest;
 
 /// Something happened in a run.
 #[derive(Clone, Debug)]
@@ -13,6 +14,20 @@ pub enum Event {
     },
     /// An interval was recorded.
     Interval(Box<Progress>),
+    /// A request was slower than the plan's `slow`. Of each interval the first few are told one by one.
+    Slow {
+        /// The request.
+        request: Box<SlowRequest>,
+        /// When it ended, in nanoseconds from the start of the traffic.
+        elapsed_ns: i64,
+    },
+    /// More requests of an interval were slow than were told.
+    MoreSlow {
+        /// How many.
+        count: u64,
+        /// When the interval ended, in nanoseconds from the start of the traffic.
+        elapsed_ns: i64,
+    },
 }
 
 /// A phase as planned, in nanoseconds from the start of the traffic.

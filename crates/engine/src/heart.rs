@@ -401,7 +401,7 @@ mod tests {
             start,
             every: 1000 * MS,
             max_send_lag: 10 * MS,
-            log_requests: false,
+            journal: crate::journal::JournalSetup::default(),
             out,
         });
         let feed = Feed::new(&work, Share::WHOLE);

@@ -71,8 +71,10 @@ mod timer;
 mod worker;
 
 mod collector;
+mod journal;
 mod own;
 mod recorder;
+mod redaction;
 
 #[doc(hidden)]
 pub mod bench;

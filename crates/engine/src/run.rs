@@ -7,21 +7,22 @@ use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
 use std::time::Duration;
 
-use plimsoll_plan::{ConnectionUse, Plan, RequestLogging, Target};
+use plimsoll_plan::{ConnectionUse, Plan, Target};
 use plimsoll_record::checks::CheckFact;
 use plimsoll_record::files::{EndReason, WriteError};
-use plimsoll_record::requests::RequestWriter;
 use plimsoll_record::traffic::{PhaseFact, SegmentFact, TrafficHeader, TrafficWriter};
 use plimsoll_record::units::show_duration;
 use plimsoll_record::{Offset, RunClock, RunDir};
 use tokio::sync::mpsc;
 
 use crate::answer::check_facts;
-use crate::collector::{Collected, Collector, CollectorSetup};
+use crate::collector::{Collected, Collector, CollectorSetup, Files};
 use crate::connection::{Handshakes, PoolSetup, Route, RouteError, Tls};
 use crate::event::{Event, PhaseSpan};
 use crate::heart::HeartSetup;
+use crate::journal::JournalSetup;
 use crate::recorder::{Message, RecorderSetup, process_cpu_ns};
+use crate::redaction::Redaction;
 use crate::schedule::Share;
 use crate::stage::{Stage, Staged};
 use crate::stop::{Stop, StopHandle};
@@ -103,6 +104,8 @@ pub struct Run {
     uses: ConnectionUse,
     connections: u64,
     generator: plimsoll_plan::Generator,
+    journal: JournalSetup,
+    redaction: Redaction,
     workers: u32,
     tick: Tick,
     directory: RunDir,
@@ -137,25 +140,24 @@ impl Run {
         let connections = segment.part_of(u64::from(target.connections.get())).max(1);
         let workers = workers(plan, &work, connections);
         let tick = Tick::choose(plan.generator.precision, &work, workers);
-        let (generator, directory) = (plan.generator.clone(), directory.clone());
-        let (operations, checks, producer) = (plan.operations(), check_facts(plan), producer.to_owned());
-        let uses = plan.users.connections;
         let (setup, teardown) = (Stage::setup(plan)?, Stage::teardown(plan)?);
         Ok(Self {
             work,
             setup,
             teardown,
-            operations,
-            checks,
+            operations: plan.operations(),
+            checks: check_facts(plan),
             route,
             target,
-            uses,
+            uses: plan.users.connections,
             connections,
-            generator,
+            generator: plan.generator.clone(),
+            journal: JournalSetup::of(plan),
+            redaction: Redaction::of(plan),
             workers,
             tick,
-            directory,
-            producer,
+            directory: directory.clone(),
+            producer: producer.to_owned(),
         })
     }
 
@@ -191,7 +193,7 @@ impl Run {
         let clock = self.directory.clock();
         let (known, prepared) = self.prepare_stage(clock, stop)?;
         let start = clock.now().after(LEAD);
-        let (out, log) = self.open_record(&clock, start)?;
+        let (out, files) = self.open_record(&clock, start)?;
         let (sender, inbox) = mpsc::channel(REPORTS_AHEAD * self.workers as usize);
         // An event that nobody takes is no reason to stop.
         let _ = events.try_send(Event::Started { phases: self.phase_spans() });
@@ -204,7 +206,7 @@ impl Run {
             process_cpu_ns: process_cpu_ns(),
             local_addresses: self.route.local_addresses(),
         };
-        let mut collector = Collector::new(setup, out, log, events);
+        let mut collector = Collector::new(setup, out, files, events);
         if self.route.tls().is_some() && self.target.tls.insecure {
             collector.note(start, INSECURE.to_owned())?;
         }
@@ -229,11 +231,7 @@ impl Run {
         finish(collector, &clock, stop, &self.route)
     }
 
-    fn open_record(
-        &self,
-        clock: &RunClock,
-        start: Offset,
-    ) -> Result<(TrafficWriter, Option<RequestWriter>), WriteError> {
+    fn open_record(&self, clock: &RunClock, start: Offset) -> Result<(TrafficWriter, Files), WriteError> {
         let path = self.directory.path();
         let on_clock = |at: i64| Offset(start.as_nanos().saturating_add(at));
         let header = TrafficHeader {
@@ -257,11 +255,8 @@ impl Run {
             max_send_lag_ns: nanos(self.generator.max_send_lag).cast_unsigned(),
         };
         let out = TrafficWriter::create(path, &self.producer, clock.now(), header)?;
-        let log = match self.generator.requests {
-            RequestLogging::All => Some(RequestWriter::create(path)?),
-            RequestLogging::Bad | RequestLogging::Share(_) | RequestLogging::None => None,
-        };
-        Ok((out, log))
+        let files = Files::create(path, &self.journal, self.redaction.clone(), &self.producer, clock.now())?;
+        Ok((out, files))
     }
 
     fn phase_spans(&self) -> Vec<PhaseSpan> {
@@ -317,7 +312,7 @@ impl Run {
             start,
             every: nanos(self.generator.interval).max(1),
             max_send_lag: nanos(self.generator.max_send_lag),
-            log_requests: self.generator.requests == RequestLogging::All,
+            journal: self.journal.clone(),
             out: out.clone(),
         };
         let connections = usize::try_from(share.part_of(self.connections)).unwrap_or(usize::MAX);

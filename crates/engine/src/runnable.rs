@@ -1,6 +1,6 @@
 //! What a plan may ask for that the engine does not do yet: refused before the run, by name, never left out in silence.
 
-use plimsoll_plan::{Plan, RequestLogging};
+use plimsoll_plan::Plan;
 
 use crate::workload::WorkloadError;
 
@@ -23,8 +23,6 @@ fn refuse(what: Option<&'static str>, place: impl Fn() -> String) -> Result<(), 
 fn of_plan(plan: &Plan) -> Option<&'static str> {
     let asked = [
         (plan.generator.failed_bodies.is_some(), "a log of `bodies`"),
-        (plan.generator.slow.is_some(), "`slow`"),
-        (!matches!(plan.generator.requests, RequestLogging::All | RequestLogging::None), "a log of some requests"),
     ];
     asked.into_iter().find(|(asked, _)| *asked).map(|(_, what)| what)
 }

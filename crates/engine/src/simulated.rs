@@ -65,7 +65,7 @@ fn play_until(plan: &Plan, segment: Share, workers: u32, stop: i64) -> Facts {
         process_cpu_ns: 0,
         local_addresses: 1,
     };
-    let mut collector = Collector::new(setup, out, None, events);
+    let mut collector = Collector::new(setup, out, crate::collector::Files::default(), events);
     let (sender, inbox) = mpsc::channel(10_000);
     for index in 0..workers {
         work_through(&work, Share::of(index, workers).unwrap(), stop, &sender);
@@ -107,7 +107,7 @@ fn work_through(work: &Arc<Workload>, share: Share, stop: i64, out: &mpsc::Sende
         start: Offset(0),
         every: EVERY,
         max_send_lag: EVERY,
-        log_requests: false,
+        journal: crate::journal::JournalSetup::default(),
         out: out.clone(),
     });
     let mut player = Player { work, feed, recorder, under_way: BTreeMap::new(), begun: 0 };

@@ -22,6 +22,7 @@ mod quick;
 mod reader;
 mod recording;
 mod resolve;
+mod secrets;
 mod surroundings;
 mod tree;
 mod words;

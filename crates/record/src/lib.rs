@@ -13,6 +13,7 @@ pub mod run;
 pub mod calibration;
 
 pub mod checks;
+pub mod failures;
 pub mod latency;
 pub mod ledger;
 pub mod requests;

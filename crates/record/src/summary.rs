@@ -8,6 +8,7 @@ mod columns;
 mod generator;
 mod scope;
 mod series;
+mod slow;
 mod totals;
 
 use std::collections::BTreeMap;

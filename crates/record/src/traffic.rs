@@ -12,7 +12,7 @@ use crate::checks::{CheckCount, CheckFact};
 use crate::clock::Offset;
 use crate::files::{EndReason, FactFile, FactKind, FactWriter, ReadError, WriteError};
 use crate::latency::Latency;
-use crate::ledger::Ledger;
+use crate::ledger::{Ledger, Outcome};
 
 /// What kind of file this is, for the reader and the writer.
 #[derive(Debug)]
@@ -90,6 +90,8 @@ pub enum TrafficFact {
         /// When its last iteration ended or was abandoned.
         at_ns: Offset,
     },
+    /// Requests of one interval that were slower than the plan's `slow`.
+    Slow(SlowInterval),
     /// Something the generator has to say about its own run.
     Note {
         /// When.
@@ -148,6 +150,57 @@ pub struct Exemplar {
     pub user: u64,
     /// The status code of the answer.
     pub status: u16,
+}
+
+/// Requests of one interval that were slower than the plan's `slow`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SlowInterval {
+    /// When the interval began.
+    pub at_ns: Offset,
+    /// How long it really was.
+    pub len_ns: u64,
+    /// How many ended in it.
+    pub count: u64,
+    /// The slowest of those that the workers reported one by one, the slowest first: at most [`Self::MOST`].
+    pub slowest: Vec<SlowRequest>,
+}
+
+impl SlowInterval {
+    /// The most requests that one interval lists.
+    pub const MOST: usize = 10;
+}
+
+/// A request that was slow.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SlowRequest {
+    /// The phase's index in the header.
+    pub phase: u32,
+    /// The operation's index in the header.
+    pub operation: u32,
+    /// The number of the user who sent it.
+    pub user: u64,
+    /// Which of the user's iterations it belongs to, from 1; 0 where that is not known.
+    #[serde(default)]
+    pub iteration: u32,
+    /// Its intended send time.
+    pub intended_ns: Offset,
+    /// Its response time; when it got no answer, how long it was waited for.
+    pub response_ns: u64,
+    /// Its service time; likewise.
+    pub service_ns: u64,
+    /// How it ended; `None` where that is not recorded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<Outcome>,
+    /// The status code of the answer; 0 when there was none.
+    pub status: u16,
+}
+
+impl SlowRequest {
+    /// When it ended.
+    #[must_use]
+    pub fn done(&self) -> Offset {
+        Offset(self.intended_ns.0.saturating_add_unsigned(self.response_ns))
+    }
 }
 
 /// How the generator itself did in one interval, over all its workers.
@@ -336,7 +389,6 @@ mod tests {
     use std::fs;
 
     use super::*;
-    use crate::ledger::Outcome;
 
     fn header() -> TrafficHeader {
         TrafficHeader {

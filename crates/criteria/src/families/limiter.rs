@@ -316,6 +316,8 @@ mod tests {
                 send_lag_ns: 0,
                 service_ns: 2_000_000,
                 user: user + 1,
+                iteration: 0,
+                body_bytes: 0,
                 phase: 0,
                 operation: 0,
                 status: 200,
@@ -424,7 +426,8 @@ mod tests {
                 unix_ns += gap;
                 let outcome = correct(&mut oracle, unix_ns, 0);
                 RequestRow {
-                    intended: Offset(unix_ns), send_lag_ns: 0, service_ns: 0, user: 1, phase: 0, operation: 0, status: 0, outcome,
+                    intended: Offset(unix_ns), send_lag_ns: 0, service_ns: 0, user: 1, iteration: 0, body_bytes: 0, phase: 0,
+                    operation: 0, status: 0, outcome,
                 }
             }).collect();
             let refs: Vec<&RequestRow> = rows.iter().collect();

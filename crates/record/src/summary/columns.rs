@@ -68,7 +68,7 @@ impl Facts {
             let (at, len_ns, row) = match fact {
                 TrafficFact::Interval(interval) => (interval.at_ns, interval.len_ns, Some(&**interval)),
                 TrafficFact::Generator(generator) => (generator.at_ns, generator.len_ns, None),
-                TrafficFact::PhaseEnded { .. } | TrafficFact::Note { .. } => continue,
+                TrafficFact::PhaseEnded { .. } | TrafficFact::Slow(_) | TrafficFact::Note { .. } => continue,
             };
             let slot = slots.entry(at).or_default();
             slot.len_ns = slot.len_ns.max(len_ns);

@@ -32,7 +32,7 @@ pub(crate) fn list(facts: &Facts) -> Vec<Happening> {
         traffic.facts.iter().filter_map(|fact| match fact {
             TrafficFact::Note { at_ns, text } => Some(note(*at_ns, text)),
             TrafficFact::PhaseEnded { phase, at_ns } => Some(phase_ended(*at_ns, &phases.get(*phase as usize)?.name)),
-            TrafficFact::Interval(_) | TrafficFact::Generator(_) => None,
+            TrafficFact::Interval(_) | TrafficFact::Generator(_) | TrafficFact::Slow(_) => None,
         })
     });
     let logs = facts.logs.iter().flat_map(|logs| &logs.facts).filter_map(|fact| match fact {

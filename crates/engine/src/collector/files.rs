@@ -1,0 +1,188 @@
+//! The files of single requests: the request log, and answers that failed. Compressing and redacting happen here, on
+//! the collector's thread; which requests come here was decided by the workers.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use plimsoll_record::Offset;
+use plimsoll_record::failures::{FailedAnswer as Row, FailureFact, Failures, FailuresHeader};
+use plimsoll_record::files::{EndReason, FactWriter, WriteError};
+use plimsoll_record::ledger::{Class, Ledger};
+use plimsoll_record::requests::{RequestRow, RequestWriter};
+
+use crate::journal::{FailedAnswer, JournalSetup, MOST_FAILURES};
+use crate::redaction::Redaction;
+
+/// Those that the plan asks for.
+#[derive(Debug, Default)]
+pub(crate) struct Files {
+    log: Option<RequestWriter>,
+    failures: Option<FailureLog>,
+}
+
+#[derive(Debug)]
+struct FailureLog {
+    out: FactWriter<Failures>,
+    redaction: Redaction,
+    /// By operation: how many answers failed, and how many of them were written.
+    counts: BTreeMap<u32, (u64, u32)>,
+}
+
+impl Files {
+    /// Creates the files in `dir`.
+    pub(crate) fn create(
+        dir: &Path,
+        journal: &JournalSetup,
+        redaction: Redaction,
+        producer: &str,
+        at: Offset,
+    ) -> Result<Self, WriteError> {
+        let log = journal.kept().map(|kept| RequestWriter::create(dir, kept)).transpose()?;
+        let failures = journal.body_cap.map(|body_cap| {
+            let header = FailuresHeader { body_cap, most_per_operation: MOST_FAILURES };
+            let out = FactWriter::create(dir, producer, at, header)?;
+            Ok(FailureLog { out, redaction, counts: BTreeMap::new() })
+        });
+        Ok(Self { log, failures: failures.transpose()? })
+    }
+
+    pub(super) fn log(&mut self, rows: &[RequestRow]) -> Result<(), WriteError> {
+        self.log.as_mut().map_or(Ok(()), |log| log.write(rows))
+    }
+
+    pub(super) fn keep_failure(&mut self, failed: FailedAnswer, start: Offset) -> Result<(), WriteError> {
+        self.failures.as_mut().map_or(Ok(()), |failures| failures.keep(failed, start))
+    }
+
+    /// Takes note of how many answers of an operation failed, kept or not.
+    pub(super) fn count(&mut self, operation: u32, ledger: &Ledger) {
+        let failed = ledger.class(Class::FailedCheck);
+        if let Some(failures) = self.failures.as_mut().filter(|_| failed > 0) {
+            failures.counts.entry(operation).or_default().0 += failed;
+        }
+    }
+
+    pub(super) fn flush(&mut self) -> Result<(), WriteError> {
+        self.failures.as_mut().map_or(Ok(()), |failures| failures.out.flush())
+    }
+
+    pub(super) fn finish(&mut self, at: Offset, reason: EndReason) -> Result<(), WriteError> {
+        if let Some(log) = self.log.take() {
+            log.finish()?;
+        }
+        self.failures.take().map_or(Ok(()), |failures| failures.finish(at, reason))
+    }
+}
+
+impl FailureLog {
+    /// Each worker hands over as many as all together may keep; the first ones are kept.
+    fn keep(&mut self, failed: FailedAnswer, start: Offset) -> Result<(), WriteError> {
+        let ended = &failed.ended;
+        let kept = &mut self.counts.entry(ended.operation.into()).or_default().1;
+        if *kept == MOST_FAILURES {
+            return Ok(());
+        }
+        *kept += 1;
+        let on_run_clock = |at: i64| Offset(start.as_nanos().saturating_add(at));
+        let detail = failed.detail.as_deref().map(|detail| self.redaction.apply(detail.as_bytes(), false));
+        let mut row = Row {
+            at_ns: on_run_clock(ended.done),
+            intended_ns: on_run_clock(ended.intended),
+            phase: ended.phase.into(),
+            operation: ended.operation.into(),
+            user: ended.user,
+            iteration: ended.iteration,
+            outcome: ended.outcome,
+            status: ended.status,
+            detail: detail.map(|detail| String::from_utf8_lossy(&detail).into_owned()),
+            body_bytes: ended.body_bytes,
+            body: None,
+            body_base64: None,
+        };
+        let cut = (failed.body.len() as u64) < ended.body_bytes;
+        row.set_body(&self.redaction.apply(&failed.body, cut));
+        self.out.write(&FailureFact::Failed(Box::new(row)))
+    }
+
+    fn finish(mut self, at: Offset, reason: EndReason) -> Result<(), WriteError> {
+        for (operation, (failed, kept)) in self.counts {
+            let count = failed.saturating_sub(kept.into());
+            if count > 0 {
+                self.out.write(&FailureFact::LeftOut { operation, count })?;
+            }
+        }
+        self.out.finish(at, reason)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixtures::plan_for;
+    use crate::recorder::Ended;
+    use bytes::Bytes;
+    use plimsoll_plan::{Part, Secret, Template};
+    use plimsoll_record::files::FactFile;
+    use plimsoll_record::ledger::Outcome;
+    use std::num::NonZeroU32;
+
+    fn failed(body: &'static [u8], body_bytes: u64) -> FailedAnswer {
+        let (outcome, status) = (Outcome::UnexpectedStatus, 500);
+        let ended = Ended {
+            user: 3,
+            iteration: 2,
+            phase: 0,
+            operation: 0,
+            intended: 10,
+            sent: 11,
+            done: 20,
+            outcome,
+            status,
+            body_bytes,
+        };
+        FailedAnswer { ended, detail: Some("key s3cret is known".into()), body: Bytes::from_static(body) }
+    }
+
+    fn files(dir: &Path) -> Files {
+        let mut plan = plan_for("http://127.0.0.1:1");
+        plan.generator.failed_bodies = NonZeroU32::new(4_000);
+        let key = Part::Environment { name: "KEY".to_owned(), value: Secret::new("s3cret".to_owned()) };
+        plan.target.as_mut().unwrap().headers = vec![("x-key".to_owned(), Template { parts: vec![key] })];
+        Files::create(dir, &JournalSetup::of(&plan), Redaction::of(&plan), "test 1.0", Offset(0)).unwrap()
+    }
+
+    #[test]
+    fn a_failed_answer_is_written_without_the_plans_secrets() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut files = files(dir.path());
+        files.keep_failure(failed(b"bad key s3cret, s3", 100), Offset(1_000)).unwrap();
+        files.keep_failure(failed(b"\xff s3cret", 8), Offset(1_000)).unwrap();
+        files.finish(Offset(2_000), EndReason::Completed).unwrap();
+        let text = std::fs::read_to_string(dir.path().join("failures.jsonl")).unwrap();
+        assert!(!text.contains("s3"), "{text}");
+        let file = FactFile::<Failures>::read(dir.path()).unwrap().unwrap();
+        let [FailureFact::Failed(first), FailureFact::Failed(second)] = &file.facts[..] else { panic!("{file:?}") };
+        assert_eq!(
+            (first.body.as_deref(), first.detail.as_deref()),
+            (Some("bad key ***, ***"), Some("key *** is known"))
+        );
+        assert_eq!((first.intended_ns, first.at_ns, first.body_bytes), (Offset(1_010), Offset(1_020), 100));
+        assert_eq!((second.body.as_deref(), second.body_base64.as_deref()), (None, Some("/yAqKio=")));
+    }
+
+    #[test]
+    fn answers_beyond_the_most_are_counted() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut files = files(dir.path());
+        for _ in 0..30 {
+            files.keep_failure(failed(b"", 0), Offset(0)).unwrap();
+        }
+        let mut ledger = Ledger::default();
+        ledger.finish_many(Outcome::UnexpectedStatus, 75);
+        files.count(0, &ledger);
+        files.finish(Offset(1), EndReason::Completed).unwrap();
+        let file = FactFile::<Failures>::read(dir.path()).unwrap().unwrap();
+        assert_eq!(file.facts.len(), MOST_FAILURES as usize + 1);
+        assert_eq!(file.facts.last(), Some(&FailureFact::LeftOut { operation: 0, count: 55 }));
+    }
+}
