@@ -228,6 +228,50 @@ fn headers_from_the_environment_and_each_users_identity_reach_the_wire() {
     missing.expect(2, &["API_KEY", "plan.toml"]);
 }
 
+#[test]
+fn a_request_log_becomes_text_with_names_and_wall_time() {
+    let server = Recorder::start();
+    let generator = "[users]\ncount = 3\nid = \"tenant-{n}\"\n[generator]\nrequests = \"all\"";
+    let work = Work::new(&plain_plan("duration = \"1s\"\nrate = \"30/s\"", ANYTHING, generator));
+    work.run_tool("run", server.url()).run().expect(0, &["30 arrivals"]);
+    let log = work.tool("loadgen").args(["log", "run", "--as", "jsonl"]).run();
+    log.expect(0, &[]);
+    let rows: Vec<Value> = log.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(rows.len(), 30);
+    let anchor: Value = serde_json::from_str(&fs::read_to_string(work.path("run/run.json")).unwrap()).unwrap();
+    for row in &rows {
+        assert_eq!((&row["phase"], &row["outcome"], &row["body_bytes"]), (&"steady".into(), &"ok".into(), &2.into()));
+        assert_eq!(row["user_id"], format!("tenant-{}", row["user"]));
+        let nanos = anchor["anchor"]["unix_ns"].as_i64().unwrap() + row["intended_ns"].as_i64().unwrap();
+        let within_second = format!(".{:09}Z", nanos % 1_000_000_000);
+        assert!(row["time"].as_str().unwrap().ends_with(&within_second), "{row}");
+    }
+    let to_file = || work.tool("loadgen").args(["log", "run", "--out", "log.csv"]).run();
+    to_file().expect(0, &[]);
+    assert_eq!(fs::read_to_string(work.path("log.csv")).unwrap().lines().count(), 31);
+    to_file().expect(2, &["log.csv", "--out"]);
+}
+
+#[test]
+fn a_run_without_a_request_log_says_how_to_get_one() {
+    let server = Recorder::start();
+    let work = Work::new(&plain_plan("duration = \"1s\"\nrate = \"5/s\"", ANYTHING, ""));
+    work.run_tool("run", server.url()).run().expect(0, &[]);
+    work.tool("loadgen").args(["log", "run"]).run().expect(2, &["holds no request log", "requests = \"all\""]);
+    work.tool("loadgen").args(["log", "elsewhere"]).run().expect(2, &["elsewhere is not a run directory"]);
+}
+
+#[test]
+fn slow_requests_are_said_as_they_happen() {
+    let server = Recorder::start();
+    let generator = "[users]\nid = \"loadtest_user_{n}\"\n[generator]\nslow = \"1us\"";
+    let work = Work::new(&plain_plan("duration = \"1s\"\nrate = \"25/s\"", ANYTHING, generator));
+    let run = work.run_tool("run", server.url()).run();
+    run.expect(0, &["slow: ", " user loadtest_user_1 at 0:01", " more until 0:0"]);
+    let lines = run.stderr.lines().filter(|line| line.starts_with("slow: ")).count();
+    assert!(lines <= 2 * 11, "ten and a sum for each of two intervals at most:\n{}", run.stderr);
+}
+
 /// A directory with a plan.
 struct Work {
     dir: TempDir,
@@ -259,10 +303,9 @@ impl Work {
     /// Intended times since the run's own start, with the users, in order.
     fn arrivals(&self, run_dir: &str) -> Vec<(i64, u64)> {
         let start = self.rows(run_dir)[0]["header"]["body"]["start_ns"].as_i64().unwrap();
-        let file = fs::File::open(self.path(run_dir).join("requests.csv.zst")).unwrap();
-        let mut text = String::new();
-        zstd::Decoder::new(file).unwrap().read_to_string(&mut text).unwrap();
-        let mut lines = text.lines().map(|line| line.split(',').collect::<Vec<_>>());
+        let log = self.tool("loadgen").args(["log", run_dir]).run();
+        log.expect(0, &[]);
+        let mut lines = log.stdout.lines().map(|line| line.split(',').collect::<Vec<_>>());
         let names = lines.next().unwrap();
         let column = |name: &str| names.iter().position(|other| *other == name).unwrap();
         let (intended, user) = (column("intended_ns"), column("user"));

@@ -26,6 +26,8 @@ pub(crate) fn list(run: &JudgedRun<'_>, criteria: &[Criterion]) -> Vec<String> {
     concerns.extend(capped(notes(run), "notes of loadgen"));
     concerns.extend(failures(run, criteria));
     concerns.extend(capped(checks(run), "checks that failed"));
+    concerns.extend(slow(run));
+    concerns.extend(log_rows_dropped(run));
     for source in [Source::Redis, Source::Host, Source::Process] {
         concerns.extend(sampling(run, source));
     }
@@ -89,6 +91,31 @@ fn checks(run: &JudgedRun<'_>) -> Vec<String> {
         format!("the {soft} `{}` of {} failed for {failed} of {checked} answers", check.name, check.operation)
     });
     failed.collect()
+}
+
+fn slow(run: &JudgedRun<'_>) -> Option<String> {
+    let count = Some(run.facts.slow_requests()).filter(|count| *count > 0)?;
+    let worst = run.facts.slow_intervals().flat_map(|interval| &interval.slowest).max_by_key(|one| one.response_ns);
+    let worst = worst.map_or_else(String::new, |worst| {
+        let header = run.facts.traffic.as_ref().map(|traffic| &traffic.header.body);
+        let operation = header.and_then(|header| header.operations.get(worst.operation as usize));
+        let took = Unit::Seconds.show(worst.response_ns as f64 / 1e9);
+        let operation = operation.map_or("?", String::as_str);
+        format!(", the slowest {operation} with {took} at {:.1} s", worst.done().as_secs_f64())
+    });
+    let requests =
+        if count == 1 { "1 request was".to_owned() } else { format!("{} requests were", words::count(count)) };
+    Some(format!("{requests} slower than the plan's `slow`{worst}"))
+}
+
+/// A log with holes is no proof of anything that is not in it.
+fn log_rows_dropped(run: &JudgedRun<'_>) -> Option<String> {
+    let dropped = Some(run.facts.generator_peaks().log_rows_dropped).filter(|dropped| *dropped > 0)?;
+    Some(format!(
+        "{} rows of the request log were dropped, because they came faster than they could be written; log a share of \
+         the requests, or those that went bad (`requests` under [generator])",
+        words::count(dropped)
+    ))
 }
 
 fn sampling(run: &JudgedRun<'_>, source: Source) -> Vec<String> {
@@ -207,4 +234,42 @@ fn log_errors(run: &JudgedRun<'_>) -> Vec<String> {
         )
     };
     found.into_iter().map(say).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use plimsoll_record::Offset;
+    use plimsoll_record::ledger::Outcome;
+    use plimsoll_record::traffic::{GeneratorInterval, SlowInterval, SlowRequest};
+
+    use crate::testing::{SECOND, Script};
+
+    #[test]
+    fn slow_requests_and_rows_that_were_dropped_are_worth_knowing() {
+        let mut script = Script::healthy(30);
+        let slowest = SlowRequest {
+            phase: 0,
+            operation: 0,
+            user: 17,
+            iteration: 0,
+            intended_ns: Offset(2_000_000_000),
+            response_ns: 3_420_000_000,
+            service_ns: 3_000_000_000,
+            outcome: Some(Outcome::Ok),
+            status: 200,
+        };
+        script.slow = vec![SlowInterval { at_ns: Offset(0), len_ns: SECOND, count: 1_234, slowest: vec![slowest] }];
+        script.generator.push(GeneratorInterval {
+            len_ns: SECOND,
+            log_rows_dropped: 5,
+            ..GeneratorInterval::default()
+        });
+        let concerns = script.judge().concerns.join("\n");
+        assert!(
+            concerns
+                .contains("1,234 requests were slower than the plan's `slow`, the slowest check with 3.42 s at 5.4 s"),
+            "{concerns}"
+        );
+        assert!(concerns.contains("5 rows of the request log were dropped"), "{concerns}");
+    }
 }

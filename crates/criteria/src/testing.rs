@@ -15,7 +15,7 @@ use plimsoll_record::run::RunDir;
 use plimsoll_record::series::{Redis, Sample, SeriesFact, SeriesHeader};
 use plimsoll_record::summary::Facts;
 use plimsoll_record::traffic::{
-    GeneratorInterval, Interval, PhaseFact, SegmentFact, TrafficFact, TrafficHeader, TrafficWriter,
+    GeneratorInterval, Interval, PhaseFact, SegmentFact, SlowInterval, TrafficFact, TrafficHeader, TrafficWriter,
 };
 use plimsoll_record::verdict::{CriterionResult, Judgement, Verdict};
 use tempfile::TempDir;
@@ -69,6 +69,7 @@ pub(crate) struct Script {
     pub(crate) redis: Vec<SeriesFact>,
     pub(crate) requests: Vec<RequestRow>,
     pub(crate) kept: Kept,
+    pub(crate) slow: Vec<SlowInterval>,
     pub(crate) logs: Option<Vec<LogFact>>,
     pub(crate) events: Vec<Event>,
 }
@@ -94,6 +95,7 @@ impl Script {
             redis: Vec::new(),
             requests: Vec::new(),
             kept: Kept::All,
+            slow: Vec::new(),
             logs: None,
             events: Vec::new(),
         }
@@ -216,6 +218,9 @@ phase = "steady"
         for row in &self.generator {
             writer.write(&TrafficFact::Generator(row.clone())).unwrap();
         }
+        for row in &self.slow {
+            writer.write(&TrafficFact::Slow(row.clone())).unwrap();
+        }
         match self.end {
             Some(reason) => writer.finish(end, reason).unwrap(),
             None => writer.flush().unwrap(),
@@ -283,10 +288,11 @@ pub(crate) struct Recorded {
 impl Recorded {
     /// Writes the request log anew, every row `by_ns` later.
     pub(crate) fn rewrite_requests(&mut self, rows: &[RequestRow], by_ns: i64) {
+        let kept = self.facts.requests().unwrap().unwrap().kept;
         std::fs::remove_file(self.dir.path().join(plimsoll_record::requests::FILE)).unwrap();
         let moved: Vec<RequestRow> =
             rows.iter().map(|row| RequestRow { intended: Offset(row.intended.0 + by_ns), ..*row }).collect();
-        let mut log = RequestWriter::create(self.dir.path(), Kept::All).unwrap();
+        let mut log = RequestWriter::create(self.dir.path(), kept).unwrap();
         log.write(&moved).unwrap();
         log.finish().unwrap();
     }

@@ -123,7 +123,7 @@ impl Collector {
             match message {
                 Message::Rows(rows) => self.files.log(&rows)?,
                 Message::Slow(request) => self.slow.take(*request, self.start, &self.events),
-                Message::Failed(failed) => self.files.keep_failure(*failed, self.start)?,
+                Message::Failed(failed) => self.files.keep_failure(&failed, self.start)?,
                 Message::Report(report) => self.take(*report)?,
                 Message::Finished { worker, sound } => {
                     self.workers[worker].finished = true;

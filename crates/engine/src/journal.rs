@@ -231,6 +231,7 @@ fn row_of(ended: &Ended, start: Offset) -> RequestRow {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::answer::CheckResults;
     use crate::fixtures::plan_for;
     use plimsoll_record::ledger::Outcome;
     use std::num::NonZeroU32;
@@ -251,6 +252,7 @@ mod tests {
             outcome,
             status: 200,
             body_bytes: 2,
+            checks: CheckResults::NONE,
         }
     }
 

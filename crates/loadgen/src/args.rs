@@ -25,6 +25,8 @@ pub(crate) enum Command {
     Quick(QuickArguments),
     /// Raise the rate until a criterion of the plan breaks, then narrow the gap.
     Search(SearchArguments),
+    /// Write the request log of a run as CSV or JSON Lines.
+    Log(LogArguments),
     /// Find out how far loadgen's numbers can be trusted on this machine, in about two minutes.
     Calibrate(CalibrateArguments),
     /// The server that `calibrate` measures against.
@@ -156,6 +158,27 @@ pub(crate) struct QuickArguments {
     pub(crate) run_dir: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) output: OutputArguments,
+}
+
+#[derive(Args, Debug)]
+#[command(after_help = "Exit codes: 0 done; 2 there is no run or no request log; 4 it cannot be read or written.")]
+pub(crate) struct LogArguments {
+    /// The run directory.
+    pub(crate) run: PathBuf,
+    /// The form of the text.
+    #[arg(long = "as", value_enum, default_value_t = TextForm::Csv)]
+    pub(crate) form: TextForm,
+    /// Where to write it; a file that exists is kept. Default: standard output.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum TextForm {
+    /// Comma-separated values with a line of column names.
+    Csv,
+    /// One JSON object per line.
+    Jsonl,
 }
 
 #[derive(Args, Debug)]

@@ -4,6 +4,7 @@ mod args;
 mod calibrate;
 mod exit;
 mod limits;
+mod log;
 mod plans;
 mod progress;
 mod search;
@@ -23,6 +24,7 @@ fn main() -> ExitCode {
         Command::Run(run) => plans::from_file(&run.plan).and_then(|plan| session::run(&plan, &run)),
         Command::Quick(quick) => plans::from_line(&quick).and_then(|plan| session::quick(&plan, &quick)),
         Command::Search(search) => plans::from_file(&search.plan).and_then(|plan| search::run(&plan, &search)),
+        Command::Log(arguments) => log::export(&arguments),
         Command::Calibrate(arguments) => session::calibrate(&arguments),
         Command::CalibrationServer(arguments) => calibrate::serve(&arguments),
     };

@@ -8,21 +8,38 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressStyle};
 use plimsoll_engine::Event;
 use plimsoll_engine::event::{PhaseSpan, Progress};
-use plimsoll_record::ledger::Class;
+use plimsoll_plan::{Plan, UserPattern};
+use plimsoll_record::ledger::{Class, Outcome};
 use plimsoll_record::summary::Totals;
+use plimsoll_record::traffic::SlowRequest;
 use plimsoll_record::units::{Unit, show_count, show_duration};
 
 /// Seconds between plain lines.
 const PLAIN_EVERY: i64 = 5_000_000_000;
 
+/// What indices in events stand for.
+#[derive(Clone, Debug)]
+pub(crate) struct Names {
+    operations: Vec<String>,
+    users: UserPattern,
+}
+
+impl Names {
+    pub(crate) fn of(plan: &Plan) -> Self {
+        Self { operations: plan.operations(), users: plan.users.id.clone() }
+    }
+}
+
 /// Shows events until the run ends.
-pub(crate) fn show(events: Receiver<Event>, quiet: bool) {
+pub(crate) fn show(events: Receiver<Event>, names: &Names, quiet: bool) {
     let mut display = if quiet { Display::None } else { Display::choose() };
     let mut phases = Vec::new();
     for event in events {
         match event {
             Event::Started { phases: started } => phases = started,
             Event::Interval(progress) => display.update(&phases, &progress),
+            Event::Slow { request, elapsed_ns } => display.say(&slow(&request, elapsed_ns, names)),
+            Event::MoreSlow { count, elapsed_ns } => display.say(&more_slow(count, elapsed_ns)),
         }
     }
     display.finish();
@@ -60,11 +77,35 @@ impl Display {
         }
     }
 
+    /// Shows a line that stays.
+    fn say(&self, line: &str) {
+        match self {
+            Self::None => {}
+            Self::Renewed(bar) => bar.suspend(|| anstream::eprintln!("{line}")),
+            Self::Plain { .. } => anstream::eprintln!("{line}"),
+        }
+    }
+
     fn finish(self) {
         if let Self::Renewed(bar) = self {
             bar.finish_and_clear();
         }
     }
+}
+
+/// `slow: chat 3.42 s user loadtest_user_17 at 0:41`, and how it ended when it did not end well.
+fn slow(request: &SlowRequest, elapsed_ns: i64, names: &Names) -> String {
+    let operation = names.operations.get(request.operation as usize).map_or("?", String::as_str);
+    let (took, user) = (show_duration(Duration::from_nanos(request.response_ns)), names.users.id(request.user));
+    let at = clock(elapsed_ns.max(0).cast_unsigned());
+    let ended = request.outcome.filter(|outcome| *outcome != Outcome::Ok);
+    let ended = ended.map_or_else(String::new, |outcome| format!(", {}", outcome.name().replace('_', " ")));
+    format!("slow: {operation} {took} user {user} at {at}{ended}")
+}
+
+fn more_slow(count: u64, elapsed_ns: i64) -> String {
+    let until = clock(elapsed_ns.max(0).cast_unsigned());
+    format!("slow: {} more until {until}", show_count(count as f64))
 }
 
 fn line(phases: &[PhaseSpan], progress: &Progress) -> String {
@@ -143,9 +184,31 @@ fn time_left(phases: &[PhaseSpan], progress: &Progress) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use plimsoll_record::Offset;
 
     fn phase(name: &str, start_ns: i64, end_ns: Option<i64>) -> PhaseSpan {
         PhaseSpan { name: name.to_owned(), start_ns, end_ns, planned_arrivals: None }
+    }
+
+    #[test]
+    fn a_slow_request_is_one_line() {
+        let users = UserPattern { prefix: "loadtest_user_".to_owned(), suffix: String::new() };
+        let names = Names { operations: vec!["chat".to_owned()], users };
+        let request = |outcome| SlowRequest {
+            phase: 0,
+            operation: 0,
+            user: 17,
+            iteration: 0,
+            intended_ns: Offset(0),
+            response_ns: 3_420_000_000,
+            service_ns: 3_000_000_000,
+            outcome: Some(outcome),
+            status: 200,
+        };
+        let line = |outcome| slow(&request(outcome), 40_100_000_000, &names);
+        assert_eq!(line(Outcome::Ok), "slow: chat 3.42 s user loadtest_user_17 at 0:41");
+        assert_eq!(line(Outcome::TimedOut), "slow: chat 3.42 s user loadtest_user_17 at 0:41, timed out");
+        assert_eq!(more_slow(1_234, 42_000_000_000), "slow: 1,234 more until 0:42");
     }
 
     #[test]

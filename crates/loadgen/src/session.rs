@@ -138,7 +138,7 @@ pub(crate) fn record(
     let (events, shown) = mpsc::sync_channel(EVENTS);
     let outcome = std::thread::scope(|scope| {
         let run = scope.spawn(|| run.run(stop, events));
-        progress::show(shown, quiet);
+        progress::show(shown, &progress::Names::of(plan), quiet);
         run.join().expect("the collector's books balance")
     });
     let outcome = outcome.map_err(|error| engine_failure(&error))?;

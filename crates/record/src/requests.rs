@@ -1,7 +1,8 @@
 //! `requests.bin.zst`: optionally single requests, one fixed-size record each.
 //!
 //! The request path fills [`RequestRow`]s into a bounded buffer and does nothing else; off it they are written as they
-//! are and compressed. They become text when somebody asks for it, see [`TextForm`]. What a row means for a run is not
+//! are and compressed; writing them as text would cost several times the CPU (`cargo bench -p plimsoll-record --bench
+//! requests`). They become text when somebody asks for it, see [`TextForm`]. What a row means for a run is not
 //! decided here.
 
 mod binary;

@@ -19,6 +19,7 @@ mod memory;
 mod outcomes;
 mod plan;
 mod process;
+mod slowest;
 mod verdict;
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
@@ -35,7 +36,7 @@ struct Section {
     body: fn(&View<'_>) -> Markup,
 }
 
-const SECTIONS: [Section; 15] = [
+const SECTIONS: [Section; 16] = [
     Section { id: "criteria", title: "Criteria", body: criteria::section },
     Section { id: "advice", title: "Concerns", body: advice::section },
     Section { id: "load", title: "Load", body: load::section },
@@ -44,6 +45,7 @@ const SECTIONS: [Section; 15] = [
     Section { id: "distribution", title: "Distribution", body: distribution::section },
     Section { id: "endpoints", title: "Endpoints", body: endpoints::section },
     Section { id: "outcomes", title: "Outcomes", body: outcomes::section },
+    Section { id: "slowest", title: "Slowest requests", body: slowest::section },
     Section { id: "limiter", title: "Rate limiter", body: limiter::section },
     Section { id: "logs", title: "Logs", body: logs::section },
     Section { id: "host", title: "Host and process", body: host::section },

@@ -222,3 +222,13 @@ fn the_page_of_an_hour_stays_below_a_megabyte() {
     assert!(page.len() < 600_000, "{} bytes", page.len());
     assert!(!page.contains("NaN"));
 }
+
+#[test]
+fn slow_requests_are_listed_the_slowest_first_and_counted() {
+    let page = page_of(&Shape::eventful());
+    let section = page.split_once("id=\"slowest\"").unwrap().1;
+    let (timed_out, answered) = (section.find("timed out").unwrap(), section.find("503, unexpected status").unwrap());
+    assert!(timed_out < answered && section[..timed_out].contains("≥ 5.00 s"), "{section}");
+    assert!(section.contains("400 requests were slower than the plan calls slow."));
+    assert!(page_of(&Shape::calm(5)).contains("No request was answered, so none was slow."));
+}

@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 
 use plimsoll_plan::Limiter;
 use plimsoll_record::ledger::Outcome;
-use plimsoll_record::requests::RequestRow;
+use plimsoll_record::requests::{Kept, RequestRow};
 use plimsoll_record::summary::Scope;
 use plimsoll_record::units::show_count;
 use plimsoll_record::verdict::Interval;
@@ -109,6 +109,11 @@ impl Replays {
         let Some(log) = run.requests()? else {
             return Ok(Err("there is no request log; set `requests = \"all\"` under [generator]".to_owned()));
         };
+        if log.kept != Kept::All {
+            return Ok(Err(
+                "the request log holds only some requests; set `requests = \"all\"` under [generator]".to_owned()
+            ));
+        }
         if let Some(incomplete) = incomplete(run, log.partial, &log.rows) {
             return Ok(Err(incomplete));
         }
@@ -167,7 +172,7 @@ impl Replays {
 fn incomplete(run: &JudgedRun<'_>, partial: bool, rows: &[RequestRow]) -> Option<String> {
     let dropped: u64 = run.facts.generator().map(|interval| interval.log_rows_dropped).sum();
     let logged = rows.iter().filter(|row| row.outcome.is_answered()).count() as u64;
-    let answered = run.totals(&Scope::default()).ledger.answered();
+    let answered = answered_requests(run);
     if partial {
         Some("the request log breaks off: loadgen died".to_owned())
     } else if dropped > 0 {
@@ -178,6 +183,15 @@ fn incomplete(run: &JudgedRun<'_>, partial: bool, rows: &[RequestRow]) -> Option
     } else {
         None
     }
+}
+
+/// A whole poll is an arrival of its own, and no request.
+fn answered_requests(run: &JudgedRun<'_>) -> u64 {
+    let operations = (0..).zip(run.plan.operation_list());
+    let polls = operations
+        .filter(|(_, operation)| operation.whole_poll)
+        .map(|(index, _)| run.totals(&Scope { operation: Some(index), ..Scope::default() }).ledger.answered());
+    run.totals(&Scope::default()).ledger.answered() - polls.sum::<u64>()
 }
 
 /// Which operations the limiter guards: those that expect to be limited, or all when none says so.
@@ -411,6 +425,8 @@ mod tests {
             script.requests.pop();
         });
         expect(&result, Judgement::Inconclusive, &["holds 1,499 of 1,500 answers"]);
+        let bad = judged(EFFECTIVE, correct, |script| script.kept = Kept::Bad);
+        expect(&bad, Judgement::Inconclusive, &["holds only some requests", "requests = \"all\""]);
         let none = Script::healthy(30).criteria(EFFECTIVE).result();
         expect(&none, Judgement::Inconclusive, &["no request log"]);
     }

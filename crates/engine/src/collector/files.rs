@@ -50,7 +50,7 @@ impl Files {
         self.log.as_mut().map_or(Ok(()), |log| log.write(rows))
     }
 
-    pub(super) fn keep_failure(&mut self, failed: FailedAnswer, start: Offset) -> Result<(), WriteError> {
+    pub(super) fn keep_failure(&mut self, failed: &FailedAnswer, start: Offset) -> Result<(), WriteError> {
         self.failures.as_mut().map_or(Ok(()), |failures| failures.keep(failed, start))
     }
 
@@ -76,7 +76,7 @@ impl Files {
 
 impl FailureLog {
     /// Each worker hands over as many as all together may keep; the first ones are kept.
-    fn keep(&mut self, failed: FailedAnswer, start: Offset) -> Result<(), WriteError> {
+    fn keep(&mut self, failed: &FailedAnswer, start: Offset) -> Result<(), WriteError> {
         let ended = &failed.ended;
         let kept = &mut self.counts.entry(ended.operation.into()).or_default().1;
         if *kept == MOST_FAILURES {
@@ -118,6 +118,7 @@ impl FailureLog {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::answer::CheckResults;
     use crate::fixtures::plan_for;
     use crate::recorder::Ended;
     use bytes::Bytes;
@@ -139,6 +140,7 @@ mod tests {
             outcome,
             status,
             body_bytes,
+            checks: CheckResults::NONE,
         };
         FailedAnswer { ended, detail: Some("key s3cret is known".into()), body: Bytes::from_static(body) }
     }
@@ -155,8 +157,8 @@ mod tests {
     fn a_failed_answer_is_written_without_the_plans_secrets() {
         let dir = tempfile::tempdir().unwrap();
         let mut files = files(dir.path());
-        files.keep_failure(failed(b"bad key s3cret, s3", 100), Offset(1_000)).unwrap();
-        files.keep_failure(failed(b"\xff s3cret", 8), Offset(1_000)).unwrap();
+        files.keep_failure(&failed(b"bad key s3cret, s3", 100), Offset(1_000)).unwrap();
+        files.keep_failure(&failed(b"\xff s3cret", 8), Offset(1_000)).unwrap();
         files.finish(Offset(2_000), EndReason::Completed).unwrap();
         let text = std::fs::read_to_string(dir.path().join("failures.jsonl")).unwrap();
         assert!(!text.contains("s3"), "{text}");
@@ -175,7 +177,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let mut files = files(dir.path());
         for _ in 0..30 {
-            files.keep_failure(failed(b"", 0), Offset(0)).unwrap();
+            files.keep_failure(&failed(b"", 0), Offset(0)).unwrap();
         }
         let mut ledger = Ledger::default();
         ledger.finish_many(Outcome::UnexpectedStatus, 75);

@@ -10,5 +10,6 @@ mod loads;
 mod local;
 mod outcomes;
 mod people;
+mod singles;
 mod tls;
 mod truth;
