@@ -9,7 +9,6 @@ use plimsoll_plan::{HealthCheck, Plan, Target};
 use crate::connection::{self, DialError, Route, RouteError, TlsFailure, address_of};
 use crate::names::Names;
 use crate::request::{Operation, method_of};
-use crate::runnable;
 use crate::visit::{Iteration, Origin, Visit};
 use crate::workload::{WorkloadError, traffic_target};
 
@@ -86,8 +85,6 @@ pub enum HealthError {
 /// [`HealthError`] with the address and the cause of the last attempt.
 pub fn health_check(plan: &Plan, patience: Duration) -> Result<(), HealthError> {
     let target = traffic_target(plan)?;
-    // What is not run is refused before anybody is bothered.
-    runnable::check(plan)?;
     let names = Names::compile(plan, &[])?;
     let route = Route::prepare(target)?;
     let request = target.health.as_ref().map(|check| Operation::health(check, target, &names));

@@ -11,8 +11,10 @@ use std::task::Waker;
 use plimsoll_plan::ConnectionUse;
 use plimsoll_record::{Offset, RunClock};
 
+use crate::answer::Answer;
 use crate::connection::{Idle, Pool, PoolSetup};
 use crate::feed::{Arrival, Due, Ending, Feed};
+use crate::journal::FailedAnswer;
 use crate::journey::Journey;
 use crate::recorder::{Ended, Recorder};
 use crate::slot::Slot;
@@ -243,6 +245,16 @@ impl Heart {
     pub(crate) fn end(&self, ended: &Ended) {
         self.turn_if_due(ended.done);
         self.recorder.borrow_mut().end(ended);
+    }
+
+    /// An answer failed: keeps the beginning of its body if that is wanted.
+    pub(crate) fn keep_failure(&self, ended: &Ended, failed_check: Option<u16>, answer: &Answer) {
+        let mut recorder = self.recorder.borrow_mut();
+        let wanted = recorder.wants_body(ended.operation);
+        if wanted > 0 {
+            let body = answer.kept.as_ref().map(|kept| kept.excerpt(wanted)).unwrap_or_default();
+            recorder.keep_failure(FailedAnswer { ended: *ended, failed_check, body });
+        }
     }
 
     /// A whole poll ended.

@@ -178,6 +178,9 @@ fn judge(
             let judged = heart.work.examinations[usize::from(operation)].examine(&mut journey.visit, &answer);
             (end.status, end.body_bytes) = (answer.status, answer.body_bytes);
             (end.outcome, end.checks) = (judged.outcome, judged.checks);
+            if end.outcome.is_failure() {
+                heart.keep_failure(&end, judged.failed_check, &answer);
+            }
             (end, judged.next)
         }
         Err(outcome) => {

@@ -58,9 +58,9 @@ enum Selection {
 pub(crate) struct FailedAnswer {
     /// What is counted of it; `body_bytes` is the whole body.
     pub(crate) ended: Ended,
-    /// What did not hold, for people: the name of the check or capture.
-    pub(crate) detail: Option<Box<str>>,
-    /// The beginning of the body, as much as was wanted.
+    /// The check that failed it, by its place among the request's.
+    pub(crate) failed_check: Option<u16>,
+    /// The beginning of the body, at least as much as was wanted if there is as much.
     pub(crate) body: Bytes,
 }
 
@@ -83,6 +83,11 @@ impl JournalSetup {
         let slow = if slow.iter().all(|limit| *limit == NEVER) { Arc::default() } else { slow };
         let body_cap = plan.generator.failed_bodies.map(std::num::NonZeroU32::get);
         Self { log, slow, body_cap, operations: operations.len() }
+    }
+
+    /// Notes every request and nothing else.
+    pub(crate) fn of_all() -> Self {
+        Self { log: Some(Selection::All), ..Self::default() }
     }
 
     /// Which requests are logged; `None`: there is no log.
@@ -166,7 +171,8 @@ impl Journal {
         if wanted == 0 || !has_room(out) {
             return;
         }
-        failed.body.truncate(wanted);
+        // A copy, so that a large body is not kept whole for the sake of its beginning.
+        failed.body = Bytes::copy_from_slice(&failed.body[..wanted.min(failed.body.len())]);
         if out.try_send(Message::Failed(Box::new(failed))).is_ok() {
             self.failures[operation] += 1;
         }
@@ -358,7 +364,7 @@ mod tests {
         assert_eq!((journal.wants_body(0), journal.wants_body(1)), (4, 0), "the plan has one operation");
         let failed = FailedAnswer {
             ended: ended(1, Outcome::UnexpectedStatus),
-            detail: None,
+            failed_check: None,
             body: Bytes::from_static(b"0123456789"),
         };
         for _ in 0..50 {
@@ -371,7 +377,8 @@ mod tests {
     #[test]
     fn without_bodies_in_the_plan_no_answer_is_kept() {
         let (mut journal, out, inbox) = journal(|_| {}, 10);
-        let failed = FailedAnswer { ended: ended(1, Outcome::UnexpectedStatus), detail: None, body: Bytes::new() };
+        let failed =
+            FailedAnswer { ended: ended(1, Outcome::UnexpectedStatus), failed_check: None, body: Bytes::new() };
         journal.keep_failure(failed, &out);
         assert_eq!((journal.wants_body(0), inbox.len()), (0, 0));
     }

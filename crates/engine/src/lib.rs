@@ -54,7 +54,6 @@ mod paused;
 mod program;
 mod redirects;
 mod request;
-mod runnable;
 mod text;
 mod workload;
 

@@ -304,13 +304,11 @@ impl Recorder {
     }
 
     /// How many bytes of the body of an answer that fails are wanted: 0 when none, or enough were kept.
-    #[expect(dead_code, reason = "connections do not keep bodies yet, and plans that ask for them are refused")]
     pub(crate) fn wants_body(&self, operation: u16) -> usize {
         self.journal.wants_body(operation)
     }
 
     /// Keeps an answer that failed, see [`FailedAnswer`]. Counting it is [`Self::end`]'s business, before or after.
-    #[expect(dead_code, reason = "connections do not keep bodies yet, and plans that ask for them are refused")]
     pub(crate) fn keep_failure(&mut self, failed: FailedAnswer) {
         self.journal.keep_failure(failed, &self.setup.out);
     }
@@ -419,7 +417,7 @@ impl Recorder {
 pub(crate) fn ended(arrival: &Arrival, operation: u16, intended: i64, sent: i64, done: i64) -> Ended {
     Ended {
         user: arrival.user,
-        iteration: 0,
+        iteration: u32::try_from(arrival.number).unwrap_or(u32::MAX),
         phase: arrival.phase,
         operation,
         intended,

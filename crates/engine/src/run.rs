@@ -255,7 +255,8 @@ impl Run {
             max_send_lag_ns: nanos(self.generator.max_send_lag).cast_unsigned(),
         };
         let out = TrafficWriter::create(path, &self.producer, clock.now(), header)?;
-        let files = Files::create(path, &self.journal, self.redaction.clone(), &self.producer, clock.now())?;
+        let files =
+            Files::create(path, &self.journal, self.redaction.clone(), &self.checks, &self.producer, clock.now())?;
         Ok((out, files))
     }
 

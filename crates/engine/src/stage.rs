@@ -17,6 +17,7 @@ use crate::connection::{PoolSetup, Route};
 use crate::feed::Feed;
 use crate::heart::{Heart, HeartSetup};
 use crate::iterate::{BranchEnd, alone};
+use crate::journal::JournalSetup;
 use crate::recorder::{Recorder, RecorderSetup};
 use crate::schedule::Share;
 use crate::stop::{Stop, StopHandle};
@@ -134,7 +135,7 @@ impl Stage {
             start,
             every: i64::MAX / 2,
             max_send_lag: i64::MAX,
-            log_requests: true,
+            journal: JournalSetup::of_all(),
             out,
         };
         let (route, connections) = (Arc::clone(route), self.connections);

@@ -22,7 +22,6 @@ use crate::holes;
 use crate::names::{Names, Slot};
 use crate::program::{Program, Texts};
 use crate::request::{CompileError, Operation};
-use crate::runnable;
 use crate::schedule::Share;
 use crate::text::{Place, Text};
 use crate::visit::{Known, Origin, Visit};
@@ -58,14 +57,6 @@ pub enum WorkloadError {
         phase: String,
         /// The file of the times.
         file: String,
-    },
-    /// The plan asks for something that this engine does not do yet.
-    #[error("{place} has {what}, which cannot be run yet; leave it out")]
-    NotYet {
-        /// Where.
-        place: String,
-        /// What.
-        what: &'static str,
     },
     /// Only path and hash of a data file are known.
     #[error("the plan of a run directory does not hold the rows of [data.{set}]; run the plan file")]
@@ -145,7 +136,6 @@ pub(crate) struct Flow {
 impl Workload {
     pub(crate) fn compile(plan: &Plan, segment: Share) -> Result<Self, WorkloadError> {
         let target = traffic_target(plan)?;
-        runnable::check(plan)?;
         let phases = phases::compile(plan, segment)?;
         let iterations: Vec<_> = phases.iter().map(Phase::iterations).collect();
         let names = Names::compile(plan, &iterations)?;

@@ -65,7 +65,7 @@ pub struct FailedAnswer {
     pub outcome: Outcome,
     /// The status code.
     pub status: u16,
-    /// What did not hold, e.g. the name of a check.
+    /// The name of the check that failed it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
     /// Bytes of the whole body.

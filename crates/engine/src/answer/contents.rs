@@ -95,7 +95,6 @@ impl Kept {
     }
 
     /// At most so many bytes of the body, decompressed if that is possible: for the log of failures.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the log of failed answers comes to use it"))]
     pub(crate) fn excerpt(&self, most: usize) -> Bytes {
         let bytes = match &self.raw {
             Raw::Whole(raw) => self.body().unwrap_or(raw),

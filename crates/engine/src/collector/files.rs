@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use plimsoll_record::Offset;
+use plimsoll_record::checks::CheckFact;
 use plimsoll_record::failures::{FailedAnswer as Row, FailureFact, Failures, FailuresHeader};
 use plimsoll_record::files::{EndReason, FactWriter, WriteError};
 use plimsoll_record::ledger::{Class, Ledger};
@@ -24,6 +25,8 @@ pub(crate) struct Files {
 struct FailureLog {
     out: FactWriter<Failures>,
     redaction: Redaction,
+    body_cap: u32,
+    checks: Vec<CheckFact>,
     /// By operation: how many answers failed, and how many of them were written.
     counts: BTreeMap<u32, (u64, u32)>,
 }
@@ -34,6 +37,7 @@ impl Files {
         dir: &Path,
         journal: &JournalSetup,
         redaction: Redaction,
+        checks: &[CheckFact],
         producer: &str,
         at: Offset,
     ) -> Result<Self, WriteError> {
@@ -41,7 +45,7 @@ impl Files {
         let failures = journal.body_cap.map(|body_cap| {
             let header = FailuresHeader { body_cap, most_per_operation: MOST_FAILURES };
             let out = FactWriter::create(dir, producer, at, header)?;
-            Ok(FailureLog { out, redaction, counts: BTreeMap::new() })
+            Ok(FailureLog { out, redaction, body_cap, checks: checks.to_vec(), counts: BTreeMap::new() })
         });
         Ok(Self { log, failures: failures.transpose()? })
     }
@@ -84,7 +88,9 @@ impl FailureLog {
         }
         *kept += 1;
         let on_run_clock = |at: i64| Offset(start.as_nanos().saturating_add(at));
-        let detail = failed.detail.as_deref().map(|detail| self.redaction.apply(detail.as_bytes(), false));
+        // The checks of an operation stand together.
+        let mut own = self.checks.iter().filter(|check| check.operation == u32::from(ended.operation));
+        let detail = failed.failed_check.and_then(|place| own.nth(place.into())).map(|check| check.name.clone());
         let mut row = Row {
             at_ns: on_run_clock(ended.done),
             intended_ns: on_run_clock(ended.intended),
@@ -94,12 +100,12 @@ impl FailureLog {
             iteration: ended.iteration,
             outcome: ended.outcome,
             status: ended.status,
-            detail: detail.map(|detail| String::from_utf8_lossy(&detail).into_owned()),
+            detail,
             body_bytes: ended.body_bytes,
             body: None,
             body_base64: None,
         };
-        let cut = (failed.body.len() as u64) < ended.body_bytes;
+        let cut = failed.body.len() as u64 >= u64::from(self.body_cap);
         row.set_body(&self.redaction.apply(&failed.body, cut));
         self.out.write(&FailureFact::Failed(Box::new(row)))
     }
@@ -142,15 +148,17 @@ mod tests {
             body_bytes,
             checks: CheckResults::NONE,
         };
-        FailedAnswer { ended, detail: Some("key s3cret is known".into()), body: Bytes::from_static(body) }
+        FailedAnswer { ended, failed_check: Some(1), body: Bytes::from_static(body) }
     }
 
     fn files(dir: &Path) -> Files {
         let mut plan = plan_for("http://127.0.0.1:1");
-        plan.generator.failed_bodies = NonZeroU32::new(4_000);
+        plan.generator.failed_bodies = NonZeroU32::new(18);
         let key = Part::Environment { name: "KEY".to_owned(), value: Secret::new("s3cret".to_owned()) };
         plan.target.as_mut().unwrap().headers = vec![("x-key".to_owned(), Template { parts: vec![key] })];
-        Files::create(dir, &JournalSetup::of(&plan), Redaction::of(&plan), "test 1.0", Offset(0)).unwrap()
+        let check = |operation, name: &str| CheckFact { operation, name: name.to_owned(), soft: false };
+        let checks = [check(0, "first"), check(0, "second"), check(1, "third")];
+        Files::create(dir, &JournalSetup::of(&plan), Redaction::of(&plan), &checks, "test 1.0", Offset(0)).unwrap()
     }
 
     #[test]
@@ -164,10 +172,7 @@ mod tests {
         assert!(!text.contains("s3"), "{text}");
         let file = FactFile::<Failures>::read(dir.path()).unwrap().unwrap();
         let [FailureFact::Failed(first), FailureFact::Failed(second)] = &file.facts[..] else { panic!("{file:?}") };
-        assert_eq!(
-            (first.body.as_deref(), first.detail.as_deref()),
-            (Some("bad key ***, ***"), Some("key *** is known"))
-        );
+        assert_eq!((first.body.as_deref(), first.detail.as_deref()), (Some("bad key ***, ***"), Some("second")));
         assert_eq!((first.intended_ns, first.at_ns, first.body_bytes), (Offset(1_010), Offset(1_020), 100));
         assert_eq!((second.body.as_deref(), second.body_base64.as_deref()), (None, Some("/yAqKio=")));
     }

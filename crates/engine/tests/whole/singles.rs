@@ -1,13 +1,16 @@
 //! Single requests of whole runs: which of them are logged, and which are told as slow.
 
+use std::num::NonZeroU32;
 use std::sync::mpsc;
 use std::time::Duration;
 
 use crate::support::{closed, open, record, totals};
 use plimsoll_engine::fake::{FakeServer, Reply, Script};
 use plimsoll_engine::{Event, Run, StopHandle};
-use plimsoll_plan::{Plan, RequestLogging};
+use plimsoll_plan::{Part, Plan, RequestLogging, Secret, Template};
 use plimsoll_record::RunDir;
+use plimsoll_record::failures::{FailureFact, Failures};
+use plimsoll_record::files::FactFile;
 use plimsoll_record::ledger::Outcome;
 use plimsoll_record::requests::{self, Kept, RequestLog};
 use plimsoll_record::summary::Facts;
@@ -57,6 +60,30 @@ fn a_share_of_the_same_arrivals_is_the_same_again() {
     let first = arrivals();
     assert!((50..150).contains(&first.len()), "{} of 400", first.len());
     assert_eq!(arrivals(), first);
+}
+
+#[test]
+fn bodies_of_failed_answers_are_kept_within_bounds_and_without_secrets() {
+    let server = server(&[Reply::Status(200), Reply::Status(500)]);
+    let mut plan = closed(server.url(), 1, 100);
+    plan.generator.failed_bodies = NonZeroU32::new(100);
+    // The server answers `ok`: here that is what nobody may see.
+    let secret = Part::Environment { name: "KEY".to_owned(), value: Secret::new("ok".to_owned()) };
+    plan.target.as_mut().unwrap().headers = vec![("x-key".to_owned(), Template { parts: vec![secret] })];
+    let directory = tempfile::tempdir().unwrap();
+    let run = RunDir::create_or_join(directory.path(), &plan.name, "test 1.0").unwrap();
+    let (events, _shown) = mpsc::sync_channel(1);
+    Run::prepare(&plan, &run, "test 1.0").unwrap().run(&StopHandle::new(), events).unwrap();
+    let file = FactFile::<Failures>::read(directory.path()).unwrap().unwrap();
+    assert_eq!(file.facts.last(), Some(&FailureFact::LeftOut { operation: 0, count: 30 }));
+    let kept = file.facts.iter().filter_map(|fact| match fact {
+        FailureFact::Failed(answer) => {
+            Some((answer.status, answer.body.as_deref(), answer.body_bytes, answer.iteration))
+        }
+        FailureFact::LeftOut { .. } => None,
+    });
+    let expected: Vec<_> = (1..=20).map(|n| (500, Some("***"), 2, 2 * n)).collect();
+    assert_eq!(kept.collect::<Vec<_>>(), expected);
 }
 
 #[test]
