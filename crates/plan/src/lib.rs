@@ -1,9 +1,11 @@
 //! The plan: what a user states once for all three tools, checked and resolved.
 //!
 //! [`Plan`] is plain data. [`parse`] makes one from TOML and reports every problem at once, with file, line, column
-//! and the valid words, and [`parse_quick`] its quick form; Rust programs build one directly. Nothing here reads a file or the environment (callers hand
-//! in the text and their [`Surroundings`]), makes traffic, samples or judges.
+//! and the valid words, and [`parse_quick`] its quick form; Rust programs build one with [`Plan::builder`], by the same
+//! rules. Nothing here reads a file or the environment (callers hand in the text and their [`Surroundings`]), makes
+//! traffic, samples or judges.
 
+pub mod build;
 pub mod condition;
 pub mod criteria;
 pub mod data;
@@ -28,6 +30,7 @@ mod tree;
 mod words;
 mod write;
 
+pub use build::PlanBuilder;
 pub use condition::{Condition, Operand, Operator, Value};
 pub use criteria::{Comparison, Criterion, Expression, Function, Metric, Scope};
 pub use data::{AtEnd, Attachment, DataSet, DataSource, FileFact, Rows, Take};

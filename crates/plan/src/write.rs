@@ -211,12 +211,12 @@ fn quote(text: &str) -> String {
     toml_string(&text.replace('$', "$$"))
 }
 
-fn toml_string(text: &str) -> String {
+pub(crate) fn toml_string(text: &str) -> String {
     toml::Value::String(text.to_owned()).to_string()
 }
 
 /// A key: quoted unless it is a name. Variables are not looked up in keys.
-fn key(text: &str) -> String {
+pub(crate) fn key(text: &str) -> String {
     if crate::words::is_name(text) { text.to_owned() } else { quoted_key(text) }
 }
 

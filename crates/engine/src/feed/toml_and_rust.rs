@@ -5,6 +5,7 @@ use std::num::{NonZeroU32, NonZeroU64};
 use std::sync::Arc;
 use std::time::Duration;
 
+use plimsoll_plan::build::{PhaseBuilder, closed, flow, get, open, table};
 use plimsoll_plan::{
     Arrivals, Iterations, Load, Phase, Plan, Rate, RateShape, Recording, Replay, SourceText, Surroundings, ThinkTime,
     parse,
@@ -148,4 +149,34 @@ fn phases_that_overlap() {
     let built = vec![phase(0, None, load(9.0)), phase(1, Some(500), load(20.0)), phase(2, None, load(5.0))];
     let stated = ["rate = \"9/s\"", "start = \"500ms\", rate = \"20/s\"", "rate = \"5/s\""];
     check_phases(&stated, built, "duration = \"2s\", arrivals = \"poisson\"");
+}
+
+fn from_builder(phases: impl IntoIterator<Item = PhaseBuilder>) -> Plan {
+    let plan = Plan::builder("same").seed(42).target("http://127.0.0.1:1").users(7);
+    phases
+        .into_iter()
+        .fold(plan, |plan, phase| plan.phase(phase.duration("3s")))
+        .flow(flow("often").weight(3.0).step(get("a", "/a")))
+        .flow(flow("rarely").weight(0.5).step(get("b", "/b")))
+        .build()
+        .unwrap()
+}
+
+#[test]
+fn a_plan_from_the_builder() {
+    let stated = from_toml(
+        r#"{ name = "p0", duration = "3s", rate = "5/s -> 50/s", arrivals = "poisson" },
+           { name = "p1", duration = "3s", rate = { steps = ["5/s", "60/s"] } },
+           { name = "p2", duration = "3s", users = 9, spawn_rate = "4/s", ramp_down = "2s", think = "100ms..900ms" },
+           { name = "p3", duration = "3s", users = 3, iterations = { per_user = 4 } }"#,
+    );
+    let built = from_builder([
+        open("p0", "5/s -> 50/s").poisson(),
+        open("p1", table().with("steps", ["5/s", "60/s"])),
+        closed("p2", 9).spawn_rate("4/s").ramp_down(Duration::from_secs(2)).think("100ms..900ms"),
+        closed("p3", 3).iterations_per_user(4),
+    ]);
+    assert_eq!(stated, built);
+    assert!(arrivals(&stated).len() > 100);
+    assert_eq!(arrivals(&stated), arrivals(&built));
 }
