@@ -45,6 +45,8 @@ pub struct Freeze {
 pub enum Reply {
     /// A complete answer with this status and a body of a few bytes.
     Status(u16),
+    /// A complete answer with status 200 and this body.
+    Body(&'static str),
     /// A complete answer with status 200 after which the server closes the connection, as it says.
     LastOne,
     /// Status 200 and half a body, then the connection is closed.
@@ -159,6 +161,10 @@ impl Stage {
             self.wait(received).await?;
             match self.next_reply() {
                 Reply::Status(status) => stream.write_all(answer(status).as_bytes()).await?,
+                Reply::Body(body) => {
+                    let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", body.len());
+                    stream.write_all((head + body).as_bytes()).await?;
+                }
                 Reply::LastOne => {
                     let head = "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 2\r\n\r\nok";
                     return stream.write_all(head.as_bytes()).await;

@@ -6,29 +6,67 @@
 //! every arrival ends in exactly one outcome. What is recorded, and where, is `plimsoll-record`'s business; this
 //! crate judges nothing, renders nothing, prints nothing, and reads no environment.
 //!
+//! # A load test in Rust
+//!
+//! State a plan with [`Plan::builder`](plimsoll_plan::Plan::builder) (the words and the rules of the plan file), join
+//! a run directory, prepare, run, and read the totals from the record, as `verdict` does:
+//!
 //! ```
 //! use std::sync::mpsc;
 //! use std::time::Duration;
 //!
-//! use plimsoll_engine::fake::{FakeServer, Script};
-//! use plimsoll_engine::{Run, StopHandle, health_check, quick_plan};
+//! use plimsoll_engine::fake::{FakeServer, Reply, Script};
+//! use plimsoll_engine::{Run, StopHandle, health_check};
+//! use plimsoll_plan::Plan;
+//! use plimsoll_plan::build::{closed, flow, get, post, table};
 //! use plimsoll_record::RunDir;
 //! use plimsoll_record::summary::{Facts, Scope};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! let server = FakeServer::start(Script::default())?;
-//! let plan = quick_plan(server.url(), 8, 200);
+//! let server = FakeServer::start(Script { replies: vec![Reply::Body(r#"{"id": 7}"#)], ..Script::default() })?;
+//! let order = post("order", "/orders").json(table().with("by", "{user.id}")).capture("id", "$.id");
+//! let plan = Plan::builder("shop")
+//!     .target(server.url())
+//!     .users(8)
+//!     .phase(closed("people", 8).iterations_per_user(5).think("1ms..5ms"))
+//!     .flow(flow("buy").step(order).step(get("look", "/orders/{id}").check("$.id == {id}")))
+//!     .build()?;
 //! health_check(&plan, Duration::from_secs(5))?;
 //!
 //! let directory = tempfile::tempdir()?;
 //! let record = RunDir::create_or_join(directory.path(), &plan.name, "example 1.0")?;
 //! let (events, _progress) = mpsc::sync_channel(64);
 //! let outcome = Run::prepare(&plan, &record, "example 1.0")?.run(&StopHandle::new(), events)?;
-//! assert_eq!(outcome.answered, 200);
+//! assert_eq!(outcome.answered, 80);
 //!
-//! let totals = Facts::load(directory.path())?.totals(&Scope::default());
-//! assert_eq!(totals.ledger.scheduled(), 200);
+//! let facts = Facts::load(directory.path())?;
+//! let totals = facts.totals(&Scope::default());
+//! assert_eq!(totals.ledger.failures(), 0);
 //! assert!(totals.response(0.99).is_some());
+//! assert_eq!(facts.checks(&Scope::default())[0].count.passed, 40);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! [`Run::run`] blocks its thread until the last request has ended. Meanwhile [`Event`]s tell whoever has the other end
+//! of the channel how it goes, and a clone of the [`StopHandle`] ends the run: gracefully when asked once, at once when
+//! asked twice. The plan of a file is run the same way: [`plimsoll_plan::parse`] makes it.
+//!
+//! For so many requests to one URL there is [`quick_plan`]:
+//!
+//! ```
+//! # use std::sync::mpsc;
+//! # use plimsoll_engine::fake::{FakeServer, Script};
+//! # use plimsoll_engine::{Run, StopHandle, quick_plan};
+//! # use plimsoll_record::RunDir;
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let server = FakeServer::start(Script::default())?;
+//! # let directory = tempfile::tempdir()?;
+//! # let record = RunDir::create_or_join(directory.path(), "quick", "example 1.0")?;
+//! # let (events, _progress) = mpsc::sync_channel(64);
+//! let plan = quick_plan(server.url(), 8, 200);
+//! let outcome = Run::prepare(&plan, &record, "example 1.0")?.run(&StopHandle::new(), events)?;
+//! assert_eq!(outcome.answered, 200);
 //! # Ok(())
 //! # }
 //! ```
