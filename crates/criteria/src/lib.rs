@@ -2,7 +2,8 @@
 //!
 //! [`judge`] is a pure function of facts, plan and criteria: no clock, no unseeded random number, so a verdict can be
 //! computed again, byte for byte. It reads facts through `plimsoll_record::summary` and makes a
-//! `plimsoll_record::verdict::Verdict`; it renders nothing and writes nothing.
+//! `plimsoll_record::verdict::Verdict`; it renders nothing and writes nothing. [`outlook`] asks before the run whether
+//! it can decide a criterion at all.
 //!
 //! A new kind of criterion touches one new file in `families` and one arm of the match there.
 
@@ -13,6 +14,8 @@ mod run;
 
 mod families;
 mod goal;
+
+mod outlook;
 
 mod calibration;
 mod health;
@@ -30,3 +33,4 @@ mod words;
 mod testing;
 
 pub use judge::{JudgeError, judge};
+pub use outlook::{Outlook, Prospect, Supply, outlook};

@@ -77,6 +77,7 @@ mod run;
 mod stop;
 
 pub mod schedule;
+mod timeline;
 
 mod cookies;
 mod data;
@@ -132,4 +133,5 @@ pub use quick::quick_plan;
 pub use request::CompileError;
 pub use run::{PrepareError, Run, RunError, RunOutcome};
 pub use stop::{Stop, StopHandle};
+pub use timeline::{PlannedPhase, timeline};
 pub use workload::WorkloadError;

@@ -29,7 +29,7 @@ use crate::place::Place;
 use crate::run::JudgedRun;
 
 pub(crate) use coverage::mark_words;
-pub(crate) use slope::steps;
+pub(crate) use slope::{is_short, shortest_phase, steps};
 
 /// Looks at the data behind one criterion.
 pub(crate) fn examine(run: &JudgedRun<'_>, place: &Place, goal: &Goal, metric: &Metric) -> Result<Finding, JudgeError> {

@@ -169,15 +169,24 @@ impl Line {
     }
 
     fn too_short(&self) -> String {
-        let needed = SHORTEST_BUCKET_S.max(self.bucket_s) * MIN_POINTS as f64;
-        let with_guard = (needed / (1.0 - GUARD_SHARE)).max(needed + GUARD_S.0);
         format!(
             "{} buckets of {:.0} s are too few for a slope; the phase must last {} or more without a break",
             self.buckets.len(),
             self.bucket_s,
-            words::duration(with_guard.ceil())
+            words::duration(shortest_phase(self.bucket_s))
         )
     }
+}
+
+/// The shortest phase with enough buckets of this length behind the guard, in seconds.
+pub(crate) fn shortest_phase(bucket_s: f64) -> f64 {
+    let needed = SHORTEST_BUCKET_S.max(bucket_s) * MIN_POINTS as f64;
+    (needed / (1.0 - GUARD_SHARE)).max(needed + GUARD_S.0).ceil()
+}
+
+/// Whether a phase of this length is too short to tell growth from slow noise.
+pub(crate) fn is_short(phase_s: f64) -> bool {
+    phase_s - (phase_s * GUARD_SHARE).clamp(GUARD_S.0, GUARD_S.1) < SHORT_WINDOW_S
 }
 
 fn after_guard(window: Window) -> Window {

@@ -44,7 +44,7 @@ impl Phase {
 }
 
 /// All phases, in the plan's order.
-pub(super) fn compile(plan: &Plan, segment: Share) -> Result<Vec<Phase>, WorkloadError> {
+pub(crate) fn compile(plan: &Plan, segment: Share) -> Result<Vec<Phase>, WorkloadError> {
     let mut compiler = Compiler { segment, seed: plan.seed, first_user: 0, phases: Vec::new() };
     plan.phases.iter().try_for_each(|phase| compiler.add(phase))?;
     Ok(compiler.phases)

@@ -1,5 +1,7 @@
 //! How `[[phases]]` are written.
 
+use std::fmt;
+
 use super::{Lines, duration, list, quote, quoted_duration};
 use crate::model::{Arrivals, Iterations, Load, Phase, Rate, RateShape, Replay, ThinkTime};
 
@@ -36,6 +38,20 @@ impl Lines {
             Arrivals::Poisson => "poisson",
         };
         self.line("arrivals", &quote(arrivals));
+    }
+}
+
+/// As it is written in a plan, without the quotes around it: `18/s -> 0/s`, `{ steps = ["5/s", "10/s"] }`.
+impl fmt::Display for RateShape {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(rate_shape(self).trim_matches('"'))
+    }
+}
+
+/// As it is written in a plan: `5s..15s`.
+impl fmt::Display for ThinkTime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&think_time(*self))
     }
 }
 
