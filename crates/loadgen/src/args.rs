@@ -23,6 +23,12 @@ pub(crate) enum Command {
     Run(RunArguments),
     /// Load one URL, without a plan.
     Quick(QuickArguments),
+    /// Show what a plan will do: load, requests per operation, data, and which criteria it can decide.
+    Check(CheckArguments),
+    /// Write a commented plan from a URL, a HAR file or an OpenAPI document.
+    New(NewArguments),
+    /// Write a plan from an Artillery script.
+    Import(ImportArguments),
     /// Raise the rate until a criterion of the plan breaks, then narrow the gap.
     Search(SearchArguments),
     /// Write the request log of a run as CSV or JSON Lines.
@@ -60,6 +66,58 @@ pub(crate) struct RunArguments {
     pub(crate) segment: Option<Share>,
     #[command(flatten)]
     pub(crate) output: OutputArguments,
+}
+
+#[derive(Args, Debug)]
+#[command(after_help = "Exit codes: 0 fine; 2 the plan has problems; 3 it cannot decide a criterion that it requires.")]
+pub(crate) struct CheckArguments {
+    #[command(flatten)]
+    pub(crate) plan: PlanArguments,
+    /// Show part K of N of the load.
+    #[arg(long, value_name = "K/N", value_parser = segment)]
+    pub(crate) segment: Option<Share>,
+    /// How long answers are taken to take, to estimate what users who wait for them do.
+    #[arg(long, value_name = "TIME", default_value = "100ms")]
+    pub(crate) answer: String,
+    /// The form on standard output.
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub(crate) format: Format,
+}
+
+#[derive(Args, Debug)]
+#[command(group = ArgGroup::new("source").required(true).args(["url", "har", "openapi"]))]
+pub(crate) struct NewArguments {
+    /// A plan for this URL, e.g. http://127.0.0.1:8080/search?q=tea.
+    pub(crate) url: Option<String>,
+    /// A plan that does what a browser did: its recording, as developer tools save it.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) har: Option<PathBuf>,
+    /// A plan that asks every operation of an OpenAPI 3 document, JSON or YAML.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) openapi: Option<PathBuf>,
+    /// Of a HAR file, the requests to this host. Default: the one that most requests go to.
+    #[arg(long, value_name = "HOST", conflicts_with_all = ["url", "openapi"])]
+    pub(crate) host: Option<String>,
+    /// Of a HAR file, also scripts, styles, images and fonts.
+    #[arg(long, conflicts_with_all = ["url", "openapi"])]
+    pub(crate) all: bool,
+    #[command(flatten)]
+    pub(crate) output: PlanOutput,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct ImportArguments {
+    /// The Artillery script (YAML or JSON).
+    pub(crate) script: PathBuf,
+    #[command(flatten)]
+    pub(crate) output: PlanOutput,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct PlanOutput {
+    /// Where the plan is written; nothing is written over. Default: standard output.
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
 }
 
 #[derive(Args, Debug)]

@@ -2,14 +2,20 @@
 
 mod args;
 mod calibrate;
+mod check;
+mod document;
+mod draft;
 mod exit;
+mod import;
 mod limits;
 mod log;
+mod new;
 mod plans;
 mod progress;
 mod search;
 mod session;
 mod summary;
+mod toml_text;
 
 use std::process::ExitCode;
 
@@ -23,6 +29,9 @@ fn main() -> ExitCode {
     let outcome = match arguments.command {
         Command::Run(run) => plans::from_file(&run.plan).and_then(|plan| session::run(&plan, &run)),
         Command::Quick(quick) => plans::from_line(&quick).and_then(|plan| session::quick(&plan, &quick)),
+        Command::Check(check) => plans::from_file(&check.plan).and_then(|plan| check::run(&plan, &check)),
+        Command::New(new) => new::run(&new),
+        Command::Import(script) => import::run(&script),
         Command::Search(search) => plans::from_file(&search.plan).and_then(|plan| search::run(&plan, &search)),
         Command::Log(arguments) => log::export(&arguments),
         Command::Calibrate(arguments) => session::calibrate(&arguments),

@@ -87,7 +87,7 @@ fn connect_as(arguments: &QuickArguments, target: &mut Target) -> Result<(), Fai
 }
 
 /// A URL may hold a password, so no message quotes one in which there is room for it.
-fn url(text: &str) -> Result<Url, Failure> {
+pub(crate) fn url(text: &str) -> Result<Url, Failure> {
     const EXAMPLE: &str = "write for example http://127.0.0.1:8080/";
     let quoted = if text.contains('@') { "this".to_owned() } else { format!("`{text}`") };
     let url: Url = text.parse().map_err(|error| usage(&format!("{quoted} is not a URL ({error}); {EXAMPLE}")))?;

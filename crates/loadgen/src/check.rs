@@ -1,0 +1,82 @@
+//! `loadgen check`: what a plan will do, said before it does it. Nothing is sent.
+
+mod amount;
+mod data;
+mod forecast;
+mod json;
+mod judging;
+mod load;
+mod text;
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use plimsoll_criteria::Prospect;
+use plimsoll_engine::schedule::Share;
+use plimsoll_plan::Plan;
+use plimsoll_record::verdict::Severity;
+
+use crate::args::{CheckArguments, Format};
+use crate::exit::{Failure, INCONCLUSIVE, USAGE};
+use crate::{limits, plans, summary};
+use data::Supply;
+use forecast::Forecast;
+use judging::Judging;
+
+/// Everything that is said of a plan.
+struct Checked<'p> {
+    plan: &'p Plan,
+    /// Of the segment.
+    forecast: Forecast,
+    operations: Vec<String>,
+    data: Vec<Supply>,
+    criteria: Vec<Judging<'p>>,
+    /// Of the machine and the plan: what will be short.
+    warnings: Vec<String>,
+    answer: Duration,
+    segment: Option<Share>,
+}
+
+/// `loadgen check`.
+pub(crate) fn run(plan: &Plan, arguments: &CheckArguments) -> Result<ExitCode, Failure> {
+    let answer = plans::positive_time("--answer", &arguments.answer)?;
+    let segment = arguments.segment.unwrap_or(Share::WHOLE);
+    let forecast = |share| Forecast::of(plan, share, answer).map_err(|error| Failure::from_error(USAGE, &error));
+    // Segments are merged before they are judged, so criteria look at the whole.
+    let (whole, part) = (forecast(Share::WHOLE)?, forecast(segment)?);
+    let connections = plan.target.as_ref().map_or(0, |target| u64::from(target.connections.get()));
+    let mut warnings = limits::prepare(plan, segment.part_of(connections))?;
+    warnings.extend(load::warnings(plan, &part, segment));
+    let checked = Checked {
+        plan,
+        operations: plan.operations(),
+        data: data::supplies(plan, &whole),
+        criteria: judging::all(plan, &whole),
+        forecast: part,
+        warnings,
+        answer,
+        segment: arguments.segment,
+    };
+    summary::write(&match arguments.format {
+        Format::Text => text::show(&checked),
+        Format::Json => format!("{}\n", json::show(&checked)),
+    })?;
+    Ok(ExitCode::from(if checked.is_undecidable() { INCONCLUSIVE } else { 0 }))
+}
+
+impl Checked<'_> {
+    /// Whether something that the plan requires cannot be decided by it.
+    fn is_undecidable(&self) -> bool {
+        let undecidable = |one: &Judging<'_>| one.outlook.prospect == Prospect::Undecidable;
+        self.criteria.iter().any(|one| one.criterion.severity == Severity::Require && undecidable(one))
+    }
+}
+
+/// Plans for tests.
+#[cfg(test)]
+#[track_caller]
+fn parse(text: &str) -> Plan {
+    use plimsoll_plan::{SourceText, Surroundings};
+    let source = SourceText { name: "test".to_owned(), text: text.to_owned() };
+    plimsoll_plan::parse(&source, &[], &Surroundings::NONE).unwrap()
+}

@@ -1,0 +1,274 @@
+//! How many iterations and requests each phase of a plan will make.
+//!
+//! Arrivals of open phases are counted by the engine's own schedules. Users of closed phases wait for their answers, so
+//! what they do is an estimate: it takes an assumed time to answer.
+
+use std::time::Duration;
+
+use plimsoll_engine::schedule::Share;
+use plimsoll_engine::{PlannedPhase, WorkloadError, timeline};
+use plimsoll_plan::{Action, Flow, Load, Phase, Plan, Session, SessionLength, Step, ThinkTime};
+
+use super::amount::Amount;
+
+/// What the phases of a plan will make.
+#[derive(Clone, Debug)]
+pub(super) struct Forecast {
+    pub(super) phases: Vec<PhaseForecast>,
+    /// Whether any of it rests on the assumed time of answers.
+    pub(super) is_estimate: bool,
+}
+
+/// What one phase will make.
+#[derive(Clone, Debug)]
+pub(super) struct PhaseForecast {
+    pub(super) name: String,
+    pub(super) planned: PlannedPhase,
+    /// Users at once, in closed phases.
+    pub(super) users: Option<u64>,
+    pub(super) iterations: Amount,
+    /// By operation, if nothing fails.
+    pub(super) requests: Vec<Amount>,
+}
+
+impl Forecast {
+    pub(super) fn of(plan: &Plan, segment: Share, answer: Duration) -> Result<Self, WorkloadError> {
+        let planned = timeline(plan, segment)?;
+        let each = per_iteration(plan);
+        let phases = plan.phases.iter().zip(planned).map(|(phase, planned)| {
+            let users = users(phase, segment);
+            let iterations = match (users, planned.arrivals) {
+                (None, arrivals) => Amount::exactly(arrivals.unwrap_or(0) as f64),
+                (Some(users), quota) => closed(plan, phase, planned.length, users, quota, answer),
+            };
+            let requests = each.iter().map(|amount| iterations.times(*amount)).collect();
+            PhaseForecast { name: phase.name.clone(), planned, users, iterations, requests }
+        });
+        let phases: Vec<PhaseForecast> = phases.collect();
+        let estimated =
+            |phase: &PhaseForecast| phase.users.is_some() && phase.iterations.least != phase.iterations.most;
+        Ok(Self { is_estimate: phases.iter().any(estimated), phases })
+    }
+
+    /// Requests in a phase (all of them) of an operation (all of them).
+    pub(super) fn requests(&self, phase: Option<&str>, operation: Option<usize>) -> Amount {
+        let phases = self.phases.iter().filter(|one| phase.is_none_or(|name| name == one.name));
+        let counts = phases.flat_map(|one| one.requests.iter().enumerate());
+        let wanted = counts.filter(|(index, _)| operation.is_none_or(|wanted| wanted == *index));
+        wanted.map(|(_, amount)| *amount).fold(Amount::NONE, Amount::plus)
+    }
+
+    /// How long a phase, or the whole, lasts.
+    pub(super) fn length(&self, phase: Option<&str>) -> Option<Duration> {
+        match phase {
+            Some(name) => self.phases.iter().find(|one| one.name == name)?.planned.length,
+            None => self.phases.iter().map(|one| Some(one.planned.start + one.planned.length?)).max()?,
+        }
+    }
+}
+
+fn users(phase: &Phase, segment: Share) -> Option<u64> {
+    if let Load::Closed { users, .. } = &phase.load { Some(segment.part_of(u64::from(users.get()))) } else { None }
+}
+
+/// Each operation in one iteration, by the weights of the flows.
+fn per_iteration(plan: &Plan) -> Vec<Amount> {
+    let mut list = Vec::new();
+    for (flow, share) in plan.flows.iter().zip(shares(plan)) {
+        collect(&flow.steps, Amount::exactly(share), &mut list);
+    }
+    list
+}
+
+/// The shares of the flows.
+pub(super) fn shares(plan: &Plan) -> Vec<f64> {
+    let all: f64 = plan.flows.iter().map(|flow| flow.weight).sum();
+    plan.flows.iter().map(|flow| flow.weight / all).collect()
+}
+
+/// Adds the operations of steps, in the order of [`Plan::operation_list`].
+fn collect(steps: &[Step], times: Amount, list: &mut Vec<Amount>) {
+    for step in steps {
+        let times = if step.when.is_some() { Amount { least: 0.0, ..times } } else { times };
+        match &step.action {
+            Action::Request(request) => match &request.poll {
+                None => list.push(times),
+                Some(poll) => {
+                    let tries = 1.0 + (poll.timeout.as_secs_f64() / poll.every.as_secs_f64().max(1e-3)).floor();
+                    list.push(Amount { most: times.most * tries, ..times });
+                    list.push(times);
+                }
+            },
+            Action::Think(_) | Action::Set(_) => {}
+            Action::Repeat { times: turns, steps } => {
+                let turns = Amount::between(turns.min.into(), turns.max.get().into());
+                collect(steps, times.times(turns), list);
+            }
+            Action::While { limit, steps, .. } => {
+                let turns = Amount { least: 0.0, expected: 1.0, most: limit.get().into() };
+                collect(steps, times.times(turns), list);
+            }
+            Action::Copies { count, steps } => collect(steps, times.scaled(count.get().into()), list),
+            Action::Branches(branches) => branches.iter().for_each(|branch| collect(branch, times, list)),
+            Action::Choose(choices) => {
+                let all: f64 = choices.iter().map(|choice| choice.weight).sum();
+                choices.iter().for_each(|choice| collect(&choice.steps, times.scaled(choice.weight / all), list));
+            }
+        }
+    }
+}
+
+/// The iterations of a closed phase.
+fn closed(
+    plan: &Plan,
+    phase: &Phase,
+    length: Option<Duration>,
+    users: u64,
+    quota: Option<u64>,
+    answer: Duration,
+) -> Amount {
+    let quota = quota.map_or(f64::INFINITY, |quota| quota as f64);
+    let Some(length) = length else { return Amount::exactly(quota) };
+    let expected = iterations(plan, phase, length, users, answer.as_secs_f64());
+    // An answer takes no less than no time.
+    let most = iterations(plan, phase, length, users, 0.0);
+    let sessions = match plan.users.session {
+        Some(Session { length: SessionLength::Iterations(each), replace: false }) => users as f64 * each.get() as f64,
+        _ => f64::INFINITY,
+    };
+    Amount { least: expected, expected, most }.at_most(quota.min(sessions))
+}
+
+/// Each user begins at least one, and another one after each.
+fn iterations(plan: &Plan, phase: &Phase, length: Duration, users: u64, answer: f64) -> f64 {
+    let Load::Closed { spawn_rate, ramp_down, .. } = &phase.load else { return 0.0 };
+    let each: f64 =
+        plan.flows.iter().zip(shares(plan)).map(|(flow, share)| share * seconds(flow, &phase.load, answer)).sum();
+    if each <= 0.0 {
+        return f64::INFINITY;
+    }
+    let apart = spawn_rate.map_or(0.0, |rate| 1.0 / rate.as_per_second().max(f64::MIN_POSITIVE));
+    let ramp = ramp_down.map_or(0.0, |ramp| ramp.as_secs_f64());
+    let stay = |user: u64| {
+        let left_before_end = ramp * (users - 1 - user) as f64 / users as f64;
+        length.as_secs_f64() - user as f64 * apart - left_before_end
+    };
+    (0..users).map(stay).take_while(|stay| *stay > 0.0).map(|stay| (stay / each).max(1.0)).sum()
+}
+
+/// How long an iteration takes on average, when every answer takes `answer` seconds.
+fn seconds(flow: &Flow, load: &Load, answer: f64) -> f64 {
+    let Load::Closed { think, pacing, .. } = load else { return 0.0 };
+    let pause = mean(*think);
+    match flow.pacing.or(*pacing) {
+        Some(pacing) => f64::max(pacing.as_secs_f64(), time(&flow.steps, answer + pause) - pause),
+        None => time(&flow.steps, answer + pause),
+    }
+}
+
+/// Time of a list of steps, when each request takes `each` with its pause.
+fn time(steps: &[Step], each: f64) -> f64 {
+    let of = |step: &Step| match &step.action {
+        Action::Request(_) => each,
+        Action::Think(think) => mean(*think),
+        Action::Set(_) => 0.0,
+        Action::Repeat { times, steps } => f64::midpoint(times.min.into(), times.max.get().into()) * time(steps, each),
+        Action::While { steps, .. } | Action::Copies { steps, .. } => time(steps, each),
+        Action::Branches(branches) => branches.iter().map(|branch| time(branch, each)).fold(0.0, f64::max),
+        Action::Choose(choices) => {
+            let all: f64 = choices.iter().map(|choice| choice.weight).sum();
+            choices.iter().map(|choice| choice.weight / all * time(&choice.steps, each)).sum()
+        }
+    };
+    steps.iter().map(of).sum()
+}
+
+/// The mean of a think time, in seconds. What a normal distribution loses at zero is not counted.
+fn mean(think: ThinkTime) -> f64 {
+    match think {
+        ThinkTime::None => 0.0,
+        ThinkTime::Constant(pause) => pause.as_secs_f64(),
+        ThinkTime::Uniform { min, max } => f64::midpoint(min.as_secs_f64(), max.as_secs_f64()),
+        ThinkTime::Normal { mean, .. } | ThinkTime::Exponential { mean } => mean.as_secs_f64(),
+        ThinkTime::LogNormal { median, p95 } => {
+            let sigma = (p95.as_secs_f64() / median.as_secs_f64()).ln() / 1.6449;
+            median.as_secs_f64() * (sigma * sigma / 2.0).exp()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::check::parse;
+
+    fn forecast(phase: &str, flows: &str) -> Forecast {
+        let text = format!(
+            "schema = 1\nname = \"p\"\n[target]\nurl = \"http://h\"\n[[phases]]\nname = \"a\"\n{phase}\n{flows}\n"
+        );
+        Forecast::of(&parse(&text), Share::WHOLE, Duration::from_millis(100)).unwrap()
+    }
+
+    const PLAIN: &str = "[flows.f]\nsteps = [{ name = \"s\", get = \"/\" }]";
+
+    #[test]
+    fn open_phases_are_counted_exactly() {
+        let made = forecast("duration = \"3m\"\nrate = \"18/s\"", PLAIN);
+        assert_eq!(made.phases[0].iterations, Amount::exactly(3_240.0));
+        assert!(!made.is_estimate);
+    }
+
+    #[test]
+    fn users_are_estimated_from_their_pauses_and_the_assumed_answer() {
+        let thinking = forecast("duration = \"100s\"\nusers = 10\nthink = \"1s..3s\"", PLAIN);
+        let iterations = thinking.phases[0].iterations;
+        assert!((iterations.expected - 10.0 * 100.0 / 2.1).abs() < 1e-6 && iterations.most == 500.0, "{iterations:?}");
+        assert!(thinking.is_estimate);
+        let paced = forecast("duration = \"100s\"\nusers = 10\nthink = \"0s\"\npacing = \"5s\"", PLAIN);
+        assert_eq!(paced.phases[0].iterations, Amount::exactly(200.0), "answers of 100 ms fit into 5 s");
+        let busy = forecast("duration = \"1s\"\nusers = 2", PLAIN).phases[0].iterations;
+        assert!((busy.expected - 20.0).abs() < 1e-6 && busy.most.is_infinite(), "{busy:?}");
+        let quota = forecast("users = 2\niterations = { per_user = 7 }", PLAIN);
+        assert_eq!(quota.phases[0].iterations, Amount::exactly(14.0));
+    }
+
+    #[test]
+    fn users_who_come_and_go_one_by_one_do_less() {
+        let all = forecast("duration = \"100s\"\nusers = 10\nthink = \"1s\"", PLAIN).phases[0].iterations.expected;
+        let slow = "duration = \"100s\"\nusers = 10\nthink = \"1s\"\nspawn_rate = \"1/s\"\nramp_down = \"50s\"";
+        let fewer = forecast(slow, PLAIN).phases[0].iterations.expected;
+        assert!((all / fewer - 100.0 / (100.0 - 4.5 - 22.5)).abs() < 1e-6, "{all} {fewer}");
+    }
+
+    #[test]
+    fn loops_polls_and_choices_count_by_expectation_with_their_bounds() {
+        let flows = r#"
+[flows.a]
+weight = 3
+steps = [
+  { name = "log-in", when = "not {token} exists", post = "/login", capture = { token = "$.t" } },
+  { repeat = "1..3", steps = [{ name = "list", get = "/" }] },
+  { choose = [{ weight = 3, steps = [{ name = "buy", post = "/buy" }] }, { steps = [] }] },
+]
+[flows.b]
+steps = [
+  { name = "wait", get = "/task", poll = { until = "status == 200", every = "1s", timeout = "4s" } },
+  { parallel = 4, steps = [{ name = "part", get = "/part" }] },
+  { while = "{turn} < 3", limit = 5, steps = [{ name = "more", get = "/more" }] },
+]"#;
+        let made = forecast("duration = \"10s\"\nrate = \"40/s\"", flows);
+        let amount = |least, expected, most| Amount { least, expected, most };
+        let expected = [
+            amount(0.0, 300.0, 300.0),
+            amount(300.0, 600.0, 900.0),
+            Amount::exactly(225.0),
+            amount(100.0, 100.0, 500.0),
+            Amount::exactly(100.0),
+            Amount::exactly(400.0),
+            amount(0.0, 100.0, 500.0),
+        ];
+        assert_eq!(made.phases[0].requests, expected);
+        assert_eq!(made.requests(Some("a"), Some(1)), expected[1]);
+        assert_eq!(made.requests(None, None).expected, 1_825.0);
+    }
+}

@@ -1,0 +1,78 @@
+//! Which criteria a plan can decide, and what memwatch must provide for them.
+
+use std::time::Duration;
+
+use plimsoll_criteria::{Outlook, Supply, outlook};
+use plimsoll_plan::{Criterion, Metric, Plan, ProcessWatch, RedisSource, Watch};
+use plimsoll_record::metric::Source;
+
+use super::forecast::Forecast;
+
+/// A criterion and what is to be expected of it.
+pub(super) struct Judging<'p> {
+    pub(super) criterion: &'p Criterion,
+    pub(super) outlook: Outlook,
+}
+
+pub(super) fn all<'p>(plan: &'p Plan, forecast: &Forecast) -> Vec<Judging<'p>> {
+    let operations = plan.operations();
+    let every = plan.watch.as_ref().map_or(Duration::from_secs(1), |watch| watch.every);
+    let judging = |criterion: &'p Criterion| {
+        let phase = criterion.scope.phase.as_deref();
+        let endpoint = criterion.scope.endpoint.as_deref();
+        let endpoint = endpoint.and_then(|name| operations.iter().position(|operation| operation == name));
+        let requests = forecast.requests(phase, endpoint);
+        let supply = Supply {
+            requests: requests.expected,
+            bounds: (requests.least, requests.finite_most()),
+            window: forecast.length(phase),
+            every,
+        };
+        Judging { criterion, outlook: outlook(criterion, &supply) }
+    };
+    plan.criteria.iter().map(judging).collect()
+}
+
+/// Something memwatch samples, and the criteria that look at it.
+pub(super) struct Watched {
+    pub(super) what: String,
+    pub(super) criteria: Vec<String>,
+}
+
+/// What memwatch must run for.
+pub(super) fn watched(plan: &Plan) -> Vec<Watched> {
+    let Some(watch) = &plan.watch else { return Vec::new() };
+    let of = |wanted: &dyn Fn(&Metric) -> bool| {
+        let criteria = plan.criteria.iter().filter(|one| wanted(&one.expression.metric));
+        criteria.map(|one| one.id.clone()).collect::<Vec<_>>()
+    };
+    let sampled = |metric: &Metric, wanted: Source| match metric {
+        Metric::Fragmentation => wanted == Source::Redis,
+        Metric::Series { metric, .. } => metric.source == wanted,
+        _ => false,
+    };
+    let mut list = Vec::new();
+    for (source, what) in sources(watch) {
+        list.push(Watched { what, criteria: of(&|metric| sampled(metric, source)) });
+    }
+    for log in &watch.logs {
+        let what = format!("log {} ({})", log.name, log.path.display());
+        list.push(Watched {
+            what,
+            criteria: of(&|metric| matches!(metric, Metric::Log { log: name, .. } if *name == log.name)),
+        });
+    }
+    list
+}
+
+fn sources(watch: &Watch) -> Vec<(Source, String)> {
+    let redis = watch.redis.iter().map(|source| match source {
+        RedisSource::Server { url, .. } | RedisSource::Endpoint(url) => (Source::Redis, format!("Redis ({url})")),
+    });
+    let host = watch.host.then(|| (Source::Host, "the host".to_owned()));
+    let process = watch.process.iter().map(|process| match process {
+        ProcessWatch::Pid(pid) => (Source::Process, format!("the process {pid}")),
+        ProcessWatch::Name(name) => (Source::Process, format!("the process {name}")),
+    });
+    redis.chain(host).chain(process).collect()
+}
