@@ -101,6 +101,27 @@ fn users_who_wait_are_estimated_and_the_assumption_is_said() {
 }
 
 #[test]
+fn each_step_can_be_tried_without_showing_a_secret() {
+    let redis = Redis::start();
+    let service = Service::start(&redis, &[]);
+    let plan = plain_plan("duration = \"9s\"\nrate = \"1/s\"", "require = [\"error_rate < 100%\"]", "");
+    let plan =
+        plan.replace("get = \"/\"", "get = \"/\"\nheaders = { x-key = \"${KEY}\" }\ncapture = { all = \"body\" }");
+    let desk = Desk::with(&[("plan.toml", &plan)]);
+    let check = |more: &[&str]| {
+        let tool = desk.loadgen(&["check", "plan.toml", "--try"]).args(more);
+        tool.env("TARGET_URL", service.url()).env("KEY", "s3cret").run()
+    };
+    let run = check(&[]);
+    run.expect(0, &["hello.hello: ok", "> GET /", "> x-key: ***", "< 200", "captured all", "every step went"]);
+    assert!(!run.stdout.contains("s3cret"), "{}", run.stdout);
+    let tried = json(&check(&["--format", "json"]))["tried"][0].clone();
+    assert_eq!((&tried["outcome"], &tried["received"]["status"]), (&Value::from("ok"), &Value::from(200)));
+    check(&["--set", "flows.hello.steps.hello.expect.status=404"]).expect(1, &["unexpected_status", "1 of 1 steps"]);
+    desk.loadgen(&["check", "plan.toml", "--try"]).env("KEY", "s3cret").run().expect(4, &["127.0.0.1:9"]);
+}
+
+#[test]
 fn a_plan_with_problems_is_no_plan_to_show() {
     let desk = desk_for("duration = \"3m\"\nrat = \"18/s\"", r#"require = ["p99 < 500ms"]"#);
     desk.check(&[]).expect(2, &["`rat`", "rate"]);
@@ -112,11 +133,11 @@ fn a_new_plan_for_a_url_runs_as_it_is() {
     let redis = Redis::start();
     let service = Service::start(&redis, &[]);
     let desk = Desk::with(&[]);
-    desk.run(&["new", &service.url(), "-o", "plan.toml"]).expect(0, &["loadgen check plan.toml"]);
+    desk.run(&["new", service.url(), "-o", "plan.toml"]).expect(0, &["loadgen check plan.toml"]);
     let quick = ["run", "plan.toml", "--set", "phases.steady.duration=1s", "--run-dir", "run", "--quiet"];
     desk.loadgen(&quick).env("TARGET_URL", service.url()).run().expect(0, &["arrivals", "200: "]);
     desk.check(&[]).expect(0, &["home", "error_rate < 1%"]);
-    desk.run(&["new", &service.url(), "-o", "plan.toml"]).expect(2, &["exists already"]);
+    desk.run(&["new", service.url(), "-o", "plan.toml"]).expect(2, &["exists already"]);
     desk.run(&["new", "127.0.0.1:80"]).expect(2, &["http://"]);
     desk.run(&["new"]).expect(2, &["--har", "--openapi"]);
 }

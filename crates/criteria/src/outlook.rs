@@ -76,21 +76,23 @@ fn fewest(metric: &Metric, comparison: Comparison, limit: f64) -> u64 {
 
 fn of_requests(needed: u64, supply: &Supply) -> Outlook {
     let (least, most) = supply.bounds;
-    let (enough, shown) = (needed as f64, words::count(needed));
+    let enough = needed as f64;
+    let needs = if needed == 1 {
+        "needs a request".to_owned()
+    } else {
+        format!("needs {} requests or more", words::count(needed))
+    };
     let expected = words::count(supply.requests.floor() as u64);
     let (prospect, reason) = if most.is_some_and(|most| most.floor() < enough) {
         let most = words::count(most.unwrap_or_default().floor() as u64);
-        (
-            Prospect::Undecidable,
-            format!("needs {shown} requests or more, gets {most} at most{}", longer(supply, enough)),
-        )
+        (Prospect::Undecidable, format!("{needs}, gets {most} at most{}", longer(supply, enough)))
     } else if supply.requests < enough {
-        (Prospect::Doubtful, format!("needs {shown} requests or more, gets about {expected}{}", longer(supply, enough)))
+        (Prospect::Doubtful, format!("{needs}, gets about {expected}{}", longer(supply, enough)))
     } else if least < enough {
         let least = words::count(least.floor() as u64);
-        (Prospect::Doubtful, format!("needs {shown} requests or more, gets {least} to about {expected}"))
+        (Prospect::Doubtful, format!("{needs}, gets {least} to about {expected}"))
     } else {
-        (Prospect::Decidable, format!("needs {shown} requests or more, gets about {expected}{}", independence(supply)))
+        (Prospect::Decidable, format!("{needs}, gets about {expected}{}", independence(supply)))
     };
     Outlook { prospect, requests_needed: Some(needed), reason }
 }

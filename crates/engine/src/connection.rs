@@ -20,7 +20,6 @@ use hyper::header::HeaderMap;
 use plimsoll_record::ledger::Outcome;
 
 use self::dial::Stream;
-use self::pool::Protocol;
 use crate::answer::{Answer, Wants};
 use crate::request::{Operation, RequestBody};
 use crate::text::Unfilled;
@@ -29,7 +28,7 @@ use crate::visit::Visit;
 pub use dial::RouteError;
 pub(crate) use dial::{DialError, Route, address_of};
 pub(crate) use idle::Idle;
-pub(crate) use pool::{Pool, PoolSetup, connect, connect_failed};
+pub(crate) use pool::{Pool, PoolSetup, Protocol, connect, connect_failed};
 pub(crate) use tls::Tls;
 pub use tls::{Handshakes, TlsError, TlsFailure};
 
@@ -51,26 +50,44 @@ pub(crate) enum Broken {
     Sent(Outcome),
 }
 
-/// Sends the only request of a connection.
+/// Sends the only request of a connection, made of an operation. Nothing of its answer is kept.
 pub(crate) async fn ask(
     stream: Stream,
     protocol: Protocol,
     operation: &Operation,
     visit: &Visit,
 ) -> Result<Answer, Broken> {
+    let request = build(protocol, operation, visit).map_err(|_| Broken::NotSent(Outcome::NotBuilt))?;
+    send_only(stream, protocol, request, Wants::NOTHING).await
+}
+
+/// The request of an operation, in the form of a protocol.
+pub(crate) fn build(
+    protocol: Protocol,
+    operation: &Operation,
+    visit: &Visit,
+) -> Result<Request<RequestBody>, Unfilled> {
     let mut scratch = BytesMut::new();
-    let unfilled = |_| Broken::NotSent(Outcome::NotBuilt);
+    match protocol {
+        Protocol::One => operation.request(visit, HeaderMap::new(), &mut scratch),
+        Protocol::Two => operation.request_with_authority(visit, &mut scratch),
+    }
+}
+
+/// Sends the only request of a connection.
+pub(crate) async fn send_only(
+    stream: Stream,
+    protocol: Protocol,
+    request: Request<RequestBody>,
+    wants: Wants,
+) -> Result<Answer, Broken> {
     match protocol {
         Protocol::One => {
             let connection = http1::Connection::over(stream).await;
             let mut connection = connection.map_err(|error| Broken::NotSent(outcome::outcome_of(&error)))?;
-            let request = operation.request(visit, HeaderMap::new(), &mut scratch).map_err(unfilled)?;
-            connection.exchange(request, Wants::NOTHING).await
+            connection.exchange(request, wants).await
         }
-        Protocol::Two => {
-            let request = operation.request_with_authority(visit, &mut scratch).map_err(unfilled)?;
-            http2::ask(stream, request).await
-        }
+        Protocol::Two => http2::ask(stream, request, wants).await,
     }
 }
 

@@ -5,7 +5,8 @@ use plimsoll_plan::{
 };
 
 /// The holes of a flow and of what the target adds to its requests. Some may be there several times.
-pub(crate) fn of_flow<'p>(flow: &'p Flow, target: &'p Target) -> Vec<&'p Hole> {
+#[must_use]
+pub fn of_flow<'p>(flow: &'p Flow, target: &'p Target) -> Vec<&'p Hole> {
     let mut holes = Holes::default();
     holes.named(&target.headers);
     holes.named(&flow.headers);

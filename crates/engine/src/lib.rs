@@ -78,6 +78,7 @@ mod stop;
 
 pub mod schedule;
 mod timeline;
+mod trial;
 
 mod cookies;
 mod data;
@@ -128,10 +129,12 @@ pub use answer::ExamineError;
 pub use connection::{Handshakes, RouteError, TlsError, TlsFailure};
 pub use event::Event;
 pub use health::{HealthError, health_check};
+pub use holes::of_flow as holes_of_flow;
 pub use own::local_ports;
 pub use quick::quick_plan;
 pub use request::CompileError;
 pub use run::{PrepareError, Run, RunError, RunOutcome};
 pub use stop::{Stop, StopHandle};
 pub use timeline::{PlannedPhase, timeline};
+pub use trial::{Received, Sent, TrialError, TriedStep, try_steps};
 pub use workload::WorkloadError;

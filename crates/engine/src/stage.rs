@@ -8,7 +8,9 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use plimsoll_plan::{Auth, ConnectionUse, Flow, Hole, Iterations, Load, Phase, Plan, Step, Template, ThinkTime};
+use plimsoll_plan::{
+    Auth, ConnectionUse, Flow, Hole, Iterations, Load, Phase, Plan, Step, Target, Template, ThinkTime,
+};
 use plimsoll_record::ledger::Outcome;
 use plimsoll_record::{Offset, RunClock};
 use tokio::sync::mpsc;
@@ -67,11 +69,7 @@ impl Stage {
     /// The plan's setup, if it has one.
     pub(crate) fn setup(plan: &Plan) -> Result<Option<Self>, WorkloadError> {
         let mut plan = plan.clone();
-        // What is about to be captured cannot be sent yet.
-        if let Some(target) = &mut plan.target {
-            target.headers.retain(|(_, value)| !is_captured(value));
-            target.auth = target.auth.take().filter(|auth| !is_captured_auth(auth));
-        }
+        plan.target = plan.target.map(before_setup);
         Self::compile(&plan, &plan.setup, SETUP)
     }
 
@@ -163,6 +161,13 @@ impl Stage {
         let heart = Rc::into_inner(heart).expect("the tasks are gone");
         Ok(staged(&end, heart.into_books().1, &names))
     }
+}
+
+/// The target as setup sees it: what is about to be captured cannot be sent yet.
+pub(crate) fn before_setup(mut target: Target) -> Target {
+    target.headers.retain(|(_, value)| !is_captured(value));
+    target.auth = target.auth.take().filter(|auth| !is_captured_auth(auth));
+    target
 }
 
 fn is_captured(template: &Template) -> bool {

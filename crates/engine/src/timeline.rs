@@ -7,7 +7,7 @@ use std::time::Duration;
 use plimsoll_plan::Plan;
 
 use crate::schedule::Share;
-use crate::workload::{NEVER, PhaseLoad, WorkloadError, compile_phases, traffic_target};
+use crate::workload::{NEVER, PhaseLoad, Workload, WorkloadError, traffic_target};
 
 /// A phase on the time axis.
 #[derive(Clone, Debug, PartialEq)]
@@ -26,12 +26,12 @@ pub struct PlannedPhase {
 /// counted one by one, at about ten million per second.
 ///
 /// # Errors
-/// When the plan does not say when a phase starts, or only how many arrivals were recorded, not when.
+/// When the plan cannot be run: nothing is foretold that would then be refused.
 pub fn timeline(plan: &Plan, segment: Share) -> Result<Vec<PlannedPhase>, WorkloadError> {
     if traffic_target(plan).is_err() {
         return Ok(Vec::new());
     }
-    let planned = compile_phases(plan, segment)?.into_iter().map(|phase| PlannedPhase {
+    let planned = Workload::compile(plan, segment)?.phases.into_iter().map(|phase| PlannedPhase {
         start: time(phase.start),
         length: (phase.end != NEVER).then(|| time(phase.end.saturating_sub(phase.start))),
         arrivals: phase.planned,

@@ -26,7 +26,7 @@ use crate::schedule::Share;
 use crate::text::{Place, Text};
 use crate::visit::{Known, Origin, Visit};
 pub(crate) use crowd::Crowd;
-pub(crate) use phases::{Phase, PhaseLoad, compile as compile_phases};
+pub(crate) use phases::{Phase, PhaseLoad};
 
 /// The end of a phase that ends with its iterations.
 pub(crate) const NEVER: i64 = i64::MAX;

@@ -69,13 +69,17 @@ pub(crate) struct RunArguments {
 }
 
 #[derive(Args, Debug)]
-#[command(after_help = "Exit codes: 0 fine; 2 the plan has problems; 3 it cannot decide a criterion that it requires.")]
+#[command(after_help = "Exit codes: 0 fine; 1 a step failed (--try); 2 the plan has problems; 3 it cannot decide a \
+    criterion that it requires; 4 the target is out of reach (--try).")]
 pub(crate) struct CheckArguments {
     #[command(flatten)]
     pub(crate) plan: PlanArguments,
     /// Show part K of N of the load.
     #[arg(long, value_name = "K/N", value_parser = segment)]
     pub(crate) segment: Option<Share>,
+    /// Send each step once, as the first user would, and show requests, answers, captures and checks.
+    #[arg(long = "try")]
+    pub(crate) trial: bool,
     /// How long answers are taken to take, to estimate what users who wait for them do.
     #[arg(long, value_name = "TIME", default_value = "100ms")]
     pub(crate) answer: String,

@@ -1,4 +1,4 @@
-//! `loadgen check`: what a plan will do, said before it does it. Nothing is sent.
+//! `loadgen check`: what a plan will do, said before it does it. Nothing is sent but what `--try` asks for.
 
 mod amount;
 mod data;
@@ -7,17 +7,19 @@ mod json;
 mod judging;
 mod load;
 mod text;
+mod trial;
 
 use std::process::ExitCode;
 use std::time::Duration;
 
 use plimsoll_criteria::Prospect;
+use plimsoll_engine::TriedStep;
 use plimsoll_engine::schedule::Share;
 use plimsoll_plan::Plan;
 use plimsoll_record::verdict::Severity;
 
 use crate::args::{CheckArguments, Format};
-use crate::exit::{Failure, INCONCLUSIVE, USAGE};
+use crate::exit::{FAILED, Failure, INCONCLUSIVE, USAGE};
 use crate::{limits, plans, summary};
 use data::Supply;
 use forecast::Forecast;
@@ -33,6 +35,7 @@ struct Checked<'p> {
     criteria: Vec<Judging<'p>>,
     /// Of the machine and the plan: what will be short.
     warnings: Vec<String>,
+    tried: Option<Vec<TriedStep>>,
     answer: Duration,
     segment: Option<Share>,
 }
@@ -54,6 +57,7 @@ pub(crate) fn run(plan: &Plan, arguments: &CheckArguments) -> Result<ExitCode, F
         criteria: judging::all(plan, &whole),
         forecast: part,
         warnings,
+        tried: if arguments.trial { Some(trial::run(plan)?) } else { None },
         answer,
         segment: arguments.segment,
     };
@@ -61,7 +65,11 @@ pub(crate) fn run(plan: &Plan, arguments: &CheckArguments) -> Result<ExitCode, F
         Format::Text => text::show(&checked),
         Format::Json => format!("{}\n", json::show(&checked)),
     })?;
-    Ok(ExitCode::from(if checked.is_undecidable() { INCONCLUSIVE } else { 0 }))
+    Ok(ExitCode::from(match () {
+        () if checked.tried.iter().flatten().any(trial::failed) => FAILED,
+        () if checked.is_undecidable() => INCONCLUSIVE,
+        () => 0,
+    }))
 }
 
 impl Checked<'_> {

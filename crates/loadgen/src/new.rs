@@ -5,7 +5,7 @@ mod har;
 mod openapi;
 mod operation;
 mod schema;
-mod secrets;
+pub(crate) mod secrets;
 mod url;
 
 use std::path::Path;

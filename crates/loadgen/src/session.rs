@@ -165,7 +165,7 @@ fn prepare_failure(error: &PrepareError) -> Failure {
 }
 
 /// The plan is wrong, or this machine is not the one it was written for.
-fn route_code(error: &RouteError) -> u8 {
+pub(crate) fn route_code(error: &RouteError) -> u8 {
     match error {
         RouteError::Tls(_) | RouteError::Family { .. } => USAGE,
         RouteError::Resolve { .. } | RouteError::LocalAddress { .. } => ENVIRONMENT,

@@ -118,11 +118,11 @@ pub(super) async fn drive(driver: Driver, secured: bool) -> Outcome {
 }
 
 /// Sends the only request of a connection.
-pub(super) async fn ask(stream: Stream, request: Request<RequestBody>) -> Result<Answer, Broken> {
+pub(super) async fn ask(stream: Stream, request: Request<RequestBody>, wants: Wants) -> Result<Answer, Broken> {
     let secured = stream.is_secured();
     let (mut sender, driver, _) = begin(stream).await.map_err(Broken::NotSent)?;
     tokio::select! {
-        answer = send(&mut sender, request, Wants::NOTHING) => answer.map_err(|error| broken(&error, secured)),
+        answer = send(&mut sender, request, wants) => answer.map_err(|error| broken(&error, secured)),
         outcome = drive(driver, secured) => Err(Broken::Sent(outcome)),
     }
 }

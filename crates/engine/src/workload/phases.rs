@@ -30,7 +30,7 @@ pub(crate) enum PhaseLoad {
 
 impl Phase {
     /// How many iterations the whole plan has here; `None` when that is not known beforehand, or users share them.
-    pub(super) fn iterations(&self) -> Option<u64> {
+    pub(crate) fn iterations(&self) -> Option<u64> {
         match &self.load {
             PhaseLoad::Open { schedule, .. } => Some(schedule.count()),
             PhaseLoad::Closed(crowd) => crowd.iterations_of_all(),
@@ -44,7 +44,7 @@ impl Phase {
 }
 
 /// All phases, in the plan's order.
-pub(crate) fn compile(plan: &Plan, segment: Share) -> Result<Vec<Phase>, WorkloadError> {
+pub(super) fn compile(plan: &Plan, segment: Share) -> Result<Vec<Phase>, WorkloadError> {
     let mut compiler = Compiler { segment, seed: plan.seed, first_user: 0, phases: Vec::new() };
     plan.phases.iter().try_for_each(|phase| compiler.add(phase))?;
     Ok(compiler.phases)

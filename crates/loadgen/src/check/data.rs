@@ -1,9 +1,7 @@
 //! Sets of data: who uses them, and whether their rows suffice.
 
-use plimsoll_plan::{
-    Action, AtEnd, Auth, Body, Condition, DataSet, Flow, FormContent, Hole, Operand, Plan, Request, Step, Take,
-    Template, Value,
-};
+use plimsoll_engine::holes_of_flow;
+use plimsoll_plan::{AtEnd, DataSet, Flow, Hole, Plan, Take};
 use plimsoll_record::units::show_count;
 
 use super::amount::Amount;
@@ -24,11 +22,9 @@ pub(super) fn supplies(plan: &Plan, forecast: &Forecast) -> Vec<Supply> {
 }
 
 fn supply(set: &DataSet, plan: &Plan, forecast: &Forecast) -> Supply {
-    let everywhere = plan.target.iter().any(|target| {
-        texts_use(target.headers.iter().map(|(_, value)| value), &set.name)
-            || auth_uses(target.auth.as_ref(), &set.name)
-    });
-    let used = |flow: &&Flow| everywhere || flow_uses(flow, &set.name);
+    let uses = |hole: &Hole| matches!(hole, Hole::Data(name, _) if *name == set.name);
+    let target = plan.target.as_ref();
+    let used = |flow: &&Flow| target.is_some_and(|target| holes_of_flow(flow, target).into_iter().any(uses));
     let flows: Vec<String> = plan.flows.iter().filter(used).map(|flow| flow.name.clone()).collect();
     let share: f64 = plan.flows.iter().zip(shares(plan)).filter(|(flow, _)| used(flow)).map(|(_, share)| share).sum();
     let iterations =
@@ -69,72 +65,6 @@ fn verdict(set: &DataSet, rows: usize, iterations: Amount, users: u64) -> (Strin
             (format!("too few for {} users: those beyond the last row do not run", show_count(users as f64)), false)
         }
     }
-}
-
-fn flow_uses(flow: &Flow, set: &str) -> bool {
-    texts_use(flow.headers.iter().map(|(_, value)| value), set) || steps_use(&flow.steps, set)
-}
-
-fn steps_use(steps: &[Step], set: &str) -> bool {
-    steps.iter().any(|step| {
-        let own = match &step.action {
-            Action::Request(request) => request_uses(request, set),
-            Action::Set(values) => texts_use(values.iter().map(|(_, value)| value), set),
-            Action::While { condition, .. } => condition_uses(condition, set),
-            _ => false,
-        };
-        own || step.when.as_ref().is_some_and(|when| condition_uses(when, set))
-            || step.inside().into_iter().any(|inside| steps_use(inside, set))
-    })
-}
-
-fn request_uses(request: &Request, set: &str) -> bool {
-    let texts = std::iter::once(&request.path).chain(request.headers.iter().map(|(_, value)| value));
-    let body = match &request.body {
-        Some(Body::Json(text) | Body::Text(text)) => text_uses(text, set),
-        Some(Body::Form(fields)) => texts_use(fields.iter().map(|(_, value)| value), set),
-        Some(Body::Multipart(parts)) => parts.iter().any(|part| match &part.content {
-            FormContent::Value(value) => text_uses(value, set),
-            FormContent::File { .. } => false,
-        }),
-        Some(Body::File(_)) | None => false,
-    };
-    let checks = request.expect.checks.iter().chain(&request.expect.soft).map(|check| &check.condition);
-    let mut conditions = checks.chain(request.poll.iter().map(|poll| &poll.until));
-    texts_use(texts, set)
-        || body
-        || auth_uses(request.auth.as_ref(), set)
-        || conditions.any(|one| condition_uses(one, set))
-}
-
-fn auth_uses(auth: Option<&Auth>, set: &str) -> bool {
-    match auth {
-        Some(Auth::Basic { user, password }) => text_uses(user, set) || text_uses(password, set),
-        Some(Auth::Bearer(token)) => text_uses(token, set),
-        Some(Auth::None) | None => false,
-    }
-}
-
-fn texts_use<'t>(mut texts: impl Iterator<Item = &'t Template>, set: &str) -> bool {
-    texts.any(|text| text_uses(text, set))
-}
-
-fn text_uses(text: &Template, set: &str) -> bool {
-    text.holes().any(|hole| is_of(hole, set))
-}
-
-fn condition_uses(condition: &Condition, set: &str) -> bool {
-    let right = match condition {
-        Condition::Compare { right: Value::Hole(hole), .. } => is_of(hole, set),
-        Condition::Not(inner) => condition_uses(inner, set),
-        Condition::All(list) | Condition::Any(list) => list.iter().any(|one| condition_uses(one, set)),
-        _ => false,
-    };
-    right || condition.operands().into_iter().any(|operand| matches!(operand, Operand::Hole(hole) if is_of(hole, set)))
-}
-
-fn is_of(hole: &Hole, set: &str) -> bool {
-    matches!(hole, Hole::Data(name, _) if name == set)
 }
 
 #[cfg(test)]

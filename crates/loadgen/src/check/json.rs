@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::amount::Amount;
 use super::text::prospect_word;
-use super::{Checked, judging, load};
+use super::{Checked, judging, load, trial};
 
 pub(super) fn show(checked: &Checked<'_>) -> Value {
     let plan = checked.plan;
@@ -46,6 +46,7 @@ pub(super) fn show(checked: &Checked<'_>) -> Value {
         "criteria": checked.criteria.iter().map(criterion).collect::<Vec<_>>(),
         "memwatch": watched.collect::<Vec<_>>(),
         "warnings": checked.warnings,
+        "tried": checked.tried.as_deref().map(trial::json),
         "decidable": !checked.is_undecidable(),
     })
 }

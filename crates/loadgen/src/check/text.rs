@@ -7,7 +7,7 @@ use plimsoll_record::units::{show_count, show_duration};
 use plimsoll_record::verdict::Severity;
 
 use super::amount::Amount;
-use super::{Checked, judging, load};
+use super::{Checked, judging, load, trial};
 
 /// More phases, and only the sum is shown for each operation.
 const MOST_COLUMNS: usize = 6;
@@ -20,6 +20,9 @@ pub(super) fn show(checked: &Checked<'_>) -> String {
     out.push_str(&criteria(checked));
     out.push_str(&watched(checked));
     out.push_str(&generator(checked));
+    if let Some(tried) = &checked.tried {
+        out.push_str(&trial::text(tried));
+    }
     out
 }
 

@@ -20,7 +20,7 @@ const SECRET: [&str; 12] = [
 ];
 
 /// True for names of headers, parameters and fields that hold a secret.
-pub(super) fn is_secret(name: &str) -> bool {
+pub(crate) fn is_secret(name: &str) -> bool {
     let letters: String = name.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_ascii_lowercase();
     SECRET.iter().any(|part| letters.contains(part))
 }
