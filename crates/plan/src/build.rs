@@ -5,6 +5,9 @@
 //! other key of the reference is set by `with`. Saying the same key twice replaces it, except where things are added
 //! one by one: phases, flows, steps, checks and criteria.
 //!
+//! Text means what it means in a file: `{user.id}` is a hole, `${NAME}` a variable that [`PlanBuilder::build_with`] is
+//! handed, `$$` a plain `$`. Secrets are best given as variables: only those are kept out of records and messages.
+//!
 //! ```
 //! use plimsoll_plan::Plan;
 //! use plimsoll_plan::build::{closed, flow, get, open, post, table};
