@@ -46,7 +46,7 @@ pub(crate) struct LoadtestOptions {
     /// `assistant`; the path of a plan file; or `all`
     #[arg(default_value = "quick")]
     pub(crate) plan: String,
-    /// The quick form that plans state in their table [quick]
+    /// The quick form that plans state in their table `[quick]`
     #[arg(long)]
     pub(crate) quick: bool,
     /// Override a key of the plan, e.g. `--set target.timeout=2s`; may be given again
