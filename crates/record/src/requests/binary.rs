@@ -217,12 +217,19 @@ impl Reader {
         row.map(Some).ok_or_else(|| self.inconsistent(format!("row {} ended in no known way", self.rows)))
     }
 
+    /// The last row is handed out before its frame's checksum was seen, so a log is complete only when the end of the
+    /// file follows.
     fn finish(&mut self, promised: u64) -> Result<Option<RequestRow>, ReadError> {
-        self.end = Some(End::Complete);
-        if promised == self.rows {
-            return Ok(None);
+        if promised != self.rows {
+            return Err(self.inconsistent(format!("it says that it has {promised} rows, and has {}", self.rows)));
         }
-        Err(self.inconsistent(format!("it says that it has {promised} rows, and has {}", self.rows)))
+        match self.input.read(&mut [0]) {
+            Ok(0) => self.end = Some(End::Complete),
+            Ok(_) => return Err(self.inconsistent("something follows the row that ends it".to_owned())),
+            Err(error) if error.kind() == ErrorKind::UnexpectedEof => self.end = Some(End::CutOff),
+            Err(source) => return Err(ReadError::Io { path: self.path.clone(), source }),
+        }
+        Ok(None)
     }
 
     fn inconsistent(&self, what: String) -> ReadError {
@@ -327,6 +334,19 @@ mod tests {
             // Frames of these rows are of nearly the same size; two of them are room for the first and the last.
             let whole = (rows.len() as f64 * cut) as usize;
             prop_assert!(log.rows.len() + 300 >= whole, "{} of about {whole} rows", log.rows.len());
+        }
+    }
+
+    #[test]
+    fn a_log_that_lost_only_the_checksum_of_its_end_is_partial() {
+        let dir = tempfile::tempdir().unwrap();
+        write(dir.path(), &[row(1)], Kept::All, 1);
+        let path = dir.path().join(FILE);
+        let bytes = fs::read(&path).unwrap();
+        for lost in 1..=4 {
+            fs::write(&path, &bytes[..bytes.len() - lost]).unwrap();
+            let log = log(dir.path());
+            assert_eq!((log.rows, log.partial), (vec![row(1)], true), "without the last {lost} bytes");
         }
     }
 
