@@ -19,10 +19,11 @@ pub(crate) enum Task {
     /// The exit code is the verdict's: 0 pass or warn, 1 fail, 2 usage or configuration, 3 inconclusive,
     /// 4 environment, 130 interrupted.
     Loadtest(LoadtestOptions),
-    /// Provide what the tests need (Redis, and where tests ask for it Docker and Chromium), then run every test
+    /// Provide what the tests need (Redis, and where tests ask for it PostgreSQL, Docker and Chromium), then run every test
     ///
     /// Tests learn where things are from the environment: PLIMSOLL_BIN_DIR holds the built programs,
-    /// PLIMSOLL_REDIS_SERVER is a redis-server (also first on PATH under that name), PLIMSOLL_CHROMIUM a browser.
+    /// PLIMSOLL_REDIS_SERVER is a redis-server (also first on PATH under that name), PLIMSOLL_POSTGRES_BIN a directory
+    /// with PostgreSQL's programs, PLIMSOLL_CHROMIUM a browser.
     /// What a group needs and is not there is installed by apt-get, for root on Debian only; a dockerd started here
     /// is stopped at the end. What cannot be had is an error.
     Test(TestOptions),
@@ -163,12 +164,14 @@ pub(crate) enum Peer {
     Hey,
 }
 
-/// What a test against real servers needs. The name of its test binary says it: `docker*`, `browser*`, and Redis for
-/// every other one.
+/// What a test against real servers needs. The name of its test binary says it: `postgres*`, `docker*`, `browser*`,
+/// and Redis for every other one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
 pub(crate) enum Group {
     /// A redis-server on loopback
     Redis,
+    /// A PostgreSQL server's programs
+    Postgres,
     /// A running Docker engine with compose
     Docker,
     /// Chromium, headless
@@ -249,7 +252,7 @@ mod tests {
 
     #[test]
     fn an_unknown_group_is_refused_with_the_valid_ones() {
-        let error = parse(&["test", "--without", "postgres"]).unwrap_err().to_string();
-        assert!(error.contains("redis, docker, browser"), "{error}");
+        let error = parse(&["test", "--without", "oracle"]).unwrap_err().to_string();
+        assert!(error.contains("redis, postgres, docker, browser"), "{error}");
     }
 }

@@ -20,8 +20,9 @@ use crate::workspace::Workspace;
 use self::needs::Needs;
 use self::order::Order;
 
-/// The packages whose test binaries start servers; the groups are theirs.
-const NEEDY_PACKAGES: [&str; 2] = ["plimsoll-tests", "example-service"];
+/// The packages all of whose test binaries start servers. A test binary of another package may need PostgreSQL, which
+/// its name says.
+const NEEDY_PACKAGES: [&str; 3] = ["plimsoll-tests", "plimsoll-sampler", "example-service"];
 /// What black-box tests start.
 const PROGRAMS: [&str; 5] = ["loadgen", "memwatch", "verdict", "example-service", "xtask"];
 
@@ -71,61 +72,59 @@ impl Session<'_> {
     }
 }
 
-/// Which test binaries with needs run, and which were left out by name.
+/// Which test binaries run, and which were left out by the name of what they need.
 #[derive(Debug)]
 struct Selection {
-    included: Vec<NeedyTest>,
-    left_out: Vec<NeedyTest>,
+    included: Vec<TestTarget>,
+    left_out: Vec<TestTarget>,
     without: Vec<Group>,
 }
 
-/// A test binary that needs more than cargo.
+/// A test binary, which may need more than cargo.
 #[derive(Debug, Clone)]
-struct NeedyTest {
+struct TestTarget {
     package: String,
     package_dir: PathBuf,
     has_library: bool,
     name: String,
 }
 
-impl NeedyTest {
-    fn all_in(packages: &[Package]) -> Vec<NeedyTest> {
-        let needy = packages.iter().filter(|package| NEEDY_PACKAGES.contains(&package.name.as_str()));
-        needy.flat_map(NeedyTest::of).collect()
-    }
-
-    fn of(package: &Package) -> Vec<NeedyTest> {
+impl TestTarget {
+    fn of(package: &Package) -> Vec<TestTarget> {
         let has_library = package.targets.iter().any(Target::is_library);
         let tests = package.targets.iter().filter(|target| target.is_test());
-        let needy = tests.map(|target| NeedyTest {
+        let targets = tests.map(|target| TestTarget {
             package: package.name.clone(),
             package_dir: package.dir().to_owned(),
             has_library,
             name: target.name.clone(),
         });
-        needy.collect()
+        targets.collect()
     }
 
-    /// By its name, as test authors know it.
-    fn group(&self) -> Group {
+    /// What it needs, as test authors say it: by its package and its name.
+    fn group(&self) -> Option<Group> {
+        let is_needy = NEEDY_PACKAGES.contains(&self.package.as_str());
         match self.name.as_str() {
-            name if name.starts_with("docker") => Group::Docker,
-            name if name.starts_with("browser") => Group::Browser,
-            _ => Group::Redis,
+            name if name.starts_with("postgres") => Some(Group::Postgres),
+            _ if !is_needy => None,
+            name if name.starts_with("docker") => Some(Group::Docker),
+            name if name.starts_with("browser") => Some(Group::Browser),
+            _ => Some(Group::Redis),
         }
     }
 }
 
 impl Selection {
     fn of(packages: &[Package], without: &[Group]) -> Selection {
-        let tests = NeedyTest::all_in(packages).into_iter();
-        let (left_out, included) = tests.partition(|test| without.contains(&test.group()));
+        let tests = packages.iter().flat_map(TestTarget::of);
+        let (left_out, included) = tests.partition(|test| test.group().is_some_and(|group| without.contains(&group)));
         Selection { included, left_out, without: without.to_vec() }
     }
 
     /// The groups that are asked for, each once.
     fn groups(&self) -> Vec<Group> {
-        let mut groups: Vec<Group> = self.included.iter().map(NeedyTest::group).collect();
+        let mut groups: Vec<Group> = self.included.iter().filter_map(TestTarget::group).collect();
         groups.sort_unstable();
         groups.dedup();
         groups
@@ -138,7 +137,7 @@ impl Selection {
     /// What follows `cargo test`: one call for everything; where something stays out, one for the packages that
     /// lose nothing and then what remains of the others, target by target.
     fn cargo_words(&self) -> Vec<Vec<&str>> {
-        let mut split: Vec<&NeedyTest> = self.left_out.iter().collect();
+        let mut split: Vec<&TestTarget> = self.left_out.iter().collect();
         split.dedup_by_key(|test| &test.package);
         let mut calls = vec![vec!["--workspace"]];
         for test in split {
@@ -151,7 +150,7 @@ impl Selection {
         calls
     }
 
-    fn remains_of<'a>(&'a self, test: &'a NeedyTest) -> Vec<&'a str> {
+    fn remains_of<'a>(&'a self, test: &'a TestTarget) -> Vec<&'a str> {
         let mut words = vec!["-p", &test.package, "--bins"];
         words.extend(test.has_library.then_some("--lib"));
         let included = self.included.iter().filter(|other| other.package == test.package);
@@ -198,7 +197,9 @@ mod tests {
             {"name": "example-service", "manifest_path": "/w/service/Cargo.toml", "targets": [
             {"name": "example-service", "kind": ["bin"]}, {"name": "service", "kind": ["test"]}]},
             {"name": "loadgen", "manifest_path": "/w/loadgen/Cargo.toml", "targets": [
-            {"name": "docker_cli", "kind": ["test"]}]}]"#;
+            {"name": "docker_cli", "kind": ["test"]}]},
+            {"name": "plimsoll-engine", "manifest_path": "/w/engine/Cargo.toml", "targets": [
+            {"name": "whole", "kind": ["test"]}, {"name": "postgres_steps", "kind": ["test"]}]}]"#;
         Selection::of(&serde_json::from_str::<Vec<Package>>(packages).unwrap(), without)
     }
 
@@ -206,14 +207,14 @@ mod tests {
     fn without_nothing_everything_runs_by_one_call() {
         let selection = selection(&[]);
         assert_eq!(selection.cargo_words(), [["--workspace"]]);
-        assert_eq!(selection.groups(), [Group::Redis, Group::Docker, Group::Browser]);
+        assert_eq!(selection.groups(), [Group::Redis, Group::Postgres, Group::Docker, Group::Browser]);
         assert_eq!(selection.confession(), "");
     }
 
     #[test]
     fn a_group_left_out_is_left_out_by_name_and_confessed() {
         let selection = selection(&[Group::Docker]);
-        assert_eq!(selection.groups(), [Group::Redis, Group::Browser]);
+        assert_eq!(selection.groups(), [Group::Redis, Group::Postgres, Group::Browser]);
         let calls: Vec<String> = selection.cargo_words().iter().map(|words| words.join(" ")).collect();
         let remains = "-p plimsoll-tests --bins --lib --test chain --test browser_report";
         assert_eq!(calls, ["--workspace --exclude plimsoll-tests", remains, "-p plimsoll-tests --doc"]);
@@ -224,7 +225,7 @@ mod tests {
     fn a_program_without_library_has_no_library_to_test() {
         let selection = selection(&[Group::Redis]);
         assert_eq!(selection.cargo_words()[3], ["-p", "example-service", "--bins"]);
-        assert_eq!(selection.groups(), [Group::Docker, Group::Browser]);
+        assert_eq!(selection.groups(), [Group::Postgres, Group::Docker, Group::Browser]);
     }
 
     #[test]
@@ -232,6 +233,13 @@ mod tests {
         let selection = selection(&[Group::Docker]);
         assert!(selection.leaves_out(Path::new("/w/tests"), "docker_stack"));
         assert!(!selection.leaves_out(Path::new("/w/loadgen"), "docker_cli"));
+    }
+
+    #[test]
+    fn a_test_of_any_package_may_need_postgres_and_its_siblings_run_without() {
+        let selection = selection(&[Group::Postgres]);
+        let calls: Vec<String> = selection.cargo_words().iter().map(|words| words.join(" ")).collect();
+        assert_eq!(calls[1..], ["-p plimsoll-engine --bins --test whole"]);
     }
 
     #[test]

@@ -25,12 +25,15 @@ const INSTALL_LIMIT: Duration = Duration::from_secs(900);
 const DAEMON_LIMIT: Duration = Duration::from_secs(60);
 /// A daemon stops its containers before it ends.
 const DAEMON_GRACE: Duration = Duration::from_secs(30);
+/// Where Debian keeps PostgreSQL's programs, by major version: they are not on PATH.
+const POSTGRES_VERSIONS: &str = "/usr/lib/postgresql";
 const CHROMIUMS: [&str; 4] = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
 
 /// Where the needs are met, and the daemon that ends with the tests.
 #[derive(Debug, Default)]
 pub(super) struct Needs {
     redis: Option<PathBuf>,
+    postgres_bin: Option<PathBuf>,
     chromium: Option<PathBuf>,
     /// Held for its end: the daemon stops when the tests are through.
     docker_daemon: Option<Running>,
@@ -42,6 +45,7 @@ impl Needs {
         for group in groups {
             match group {
                 Group::Redis => needs.redis = Some(redis(workspace)?),
+                Group::Postgres => needs.postgres_bin = Some(postgres()?),
                 Group::Docker => needs.docker_daemon = docker(workspace)?,
                 Group::Browser => needs.chromium = Some(chromium()?),
             }
@@ -55,8 +59,9 @@ impl Needs {
             .redis
             .iter()
             .flat_map(|program| [("PLIMSOLL_REDIS_SERVER", program.into()), ("PATH", path_with(program))]);
+        let postgres = self.postgres_bin.iter().map(|path| ("PLIMSOLL_POSTGRES_BIN", path.into()));
         let chromium = self.chromium.iter().map(|path| ("PLIMSOLL_CHROMIUM", path.into()));
-        redis.chain(chromium).collect()
+        redis.chain(postgres).chain(chromium).collect()
     }
 }
 
@@ -81,6 +86,29 @@ fn path_with(program: &Path) -> OsString {
     let path = env::var_os("PATH").unwrap_or_default();
     let dirs = program.parent().map(Path::to_owned).into_iter().chain(env::split_paths(&path));
     env::join_paths(dirs).unwrap_or(path)
+}
+
+/// The directory with PostgreSQL's programs. The tests run clusters of their own: one that the package starts is
+/// nobody's business.
+fn postgres() -> anyhow::Result<PathBuf> {
+    if let Some(dir) = find_postgres() {
+        return Ok(dir);
+    }
+    if !(platform::is_root() && platform::has_apt()) {
+        let why = "there is no PostgreSQL here, and only root on Debian can have it installed";
+        return Err(unmet(Group::Postgres, why));
+    }
+    install(&["postgresql"]).map_err(|error| unmet_by(Group::Postgres, error))?;
+    find_postgres().ok_or_else(|| unmet(Group::Postgres, "there is no PostgreSQL, even after installing it"))
+}
+
+/// The newest of Debian's versions, else the directory on PATH.
+fn find_postgres() -> Option<PathBuf> {
+    let version = |dir: &Path| dir.file_name()?.to_str()?.parse::<u32>().ok();
+    let installed = fs::read_dir(POSTGRES_VERSIONS).into_iter().flatten().flatten().map(|entry| entry.path());
+    let complete = installed.filter(|dir| dir.join("bin/initdb").is_file());
+    let newest = complete.filter_map(|dir| Some((version(&dir)?, dir.join("bin")))).max().map(|(_, bin)| bin);
+    newest.or_else(|| Some(platform::find_program("initdb")?.parent()?.to_owned()))
 }
 
 /// A running engine with compose. The answer is the daemon, where it had to be started.
