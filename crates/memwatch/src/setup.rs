@@ -4,10 +4,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use plimsoll_plan::{Alert, Plan, ProcessWatch, RedisSource, Secret, SourceText, Surroundings, Watch};
+use plimsoll_plan::{Alert, Plan, ProcessWatch, RedisSource, SourceText, Surroundings, Watch};
 use plimsoll_record::RunDir;
 use plimsoll_record::events::Level;
-use url::Url;
 
 use crate::args::Sources;
 use crate::exit::Fatal;
@@ -94,27 +93,11 @@ fn variable(name: &str) -> Option<String> {
 }
 
 fn redis_source(text: &str) -> Result<RedisSource, Fatal> {
-    // The text itself may hold a password: messages repeat only what cannot be one.
-    let example = "write for example redis://127.0.0.1:6379 or redis://:PASSWORD@HOST:6379";
-    let url =
-        Url::parse(text).map_err(|error| Fatal::usage_message(format!("not a Redis URL ({error}); {example}")))?;
-    if url.host_str().is_none_or(str::is_empty) {
-        return Err(Fatal::usage_message(format!("the Redis URL names no host; {example}")));
-    }
-    match url.scheme() {
-        "redis" | "rediss" => Ok(without_password(url)),
-        "http" => Ok(RedisSource::Endpoint(url)),
-        scheme => Err(Fatal::usage_message(format!(
-            "`{scheme}:` is not a way to watch Redis; valid are redis://, rediss:// (TLS) and http:// (INFO as JSON)"
-        ))),
-    }
-}
-
-fn without_password(mut url: Url) -> RedisSource {
-    let decode = |text: &str| percent_encoding::percent_decode_str(text).decode_utf8_lossy().into_owned();
-    let password = url.password().map(decode).map(Secret::new);
-    url.set_password(None).expect("a URL with a host can lose its password");
-    RedisSource::Server { url, password }
+    let no_file = |_: &str| Err(std::io::ErrorKind::NotFound.into());
+    let surroundings = Surroundings { environment: &variable, file: &no_file };
+    // The text itself may hold a password: only what is wrong with it is said.
+    plimsoll_plan::parse_redis(text, &surroundings)
+        .map_err(|problems| Fatal::usage_message(format!("--redis: {}", problems.in_words())))
 }
 
 #[cfg(test)]
@@ -122,17 +105,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_password_leaves_the_url() {
-        let RedisSource::Server { url, password } = redis_source("redis://me:p%40ss@127.0.0.1:6379/2").unwrap() else {
-            panic!("not a server");
-        };
-        assert_eq!(url.as_str(), "redis://me@127.0.0.1:6379/2");
-        assert_eq!(password.unwrap().reveal(), "p@ss");
+    fn a_redis_can_be_named_by_url_or_as_in_a_plan() {
+        assert_eq!(redis_source("redis://me:pw@10.0.0.1/2").unwrap().to_string(), "redis://10.0.0.1:6379/2");
+        let table = "{ url = 'rediss://10.0.0.1', tls = { insecure = true } }";
+        assert!(redis_source(table).unwrap().trusts_anyone());
     }
 
     #[test]
     fn a_wrong_url_is_explained_without_repeating_it() {
-        for text in ["hunter2@localhost", "redis://:hunter2@", "unix:///hunter2"] {
+        for text in ["hunter2@localhost", "redis://:hunter2@", "memcached://hunter2"] {
             let message = format!("{:?}", redis_source(text).unwrap_err());
             assert!(message.contains("redis://") && !message.contains("hunter2"), "{message}");
         }

@@ -43,6 +43,13 @@ impl Problems {
         self.list.len()
     }
 
+    /// All problems and what would be right, without the text they are in.
+    #[must_use]
+    pub fn in_words(&self) -> String {
+        let words: Vec<String> = self.list.iter().map(Problem::in_words).collect();
+        words.join("; and ")
+    }
+
     /// All problems as annotated snippets of the plan.
     #[must_use]
     pub fn render(&self, color: bool) -> String {
@@ -113,6 +120,13 @@ impl Problem {
         }
     }
 
+    fn in_words(&self) -> String {
+        let label = self.label.iter().map(String::as_str);
+        let all: Vec<&str> =
+            std::iter::once(self.title.as_str()).chain(label).chain(self.help.iter().map(String::as_str)).collect();
+        all.join("; ")
+    }
+
     fn render(&self, source: &SourceText, renderer: &Renderer) -> String {
         let help = self.help.iter().map(|text| Level::HELP.message(normalize_untrusted_str(text)).into());
         let group = Level::ERROR
@@ -149,7 +163,24 @@ fn one_line(text: &str, span: &Range<usize>) -> Range<usize> {
 /// Stars out passwords in URLs, byte for byte. Whatever might be one goes: all between the colon after the user and
 /// the last `@` of the line.
 fn redact(text: &str) -> String {
-    text.split_inclusive('\n').map(redact_line).collect()
+    text.split_inclusive('\n').map(|line| redact_key(redact_line(line))).collect()
+}
+
+/// The same for what stands behind `password =`, unless that names a variable.
+fn redact_key(mut line: String) -> String {
+    let mut at = 0;
+    while let Some(key) = line[at..].find("password").map(|found| at + found + "password".len()) {
+        at = key;
+        let value = line[at..].trim_start().strip_prefix('=').map(str::trim_start);
+        let Some(value) = value.and_then(|value| value.strip_prefix(['"', '\''])) else { continue };
+        let start = line.len() - value.len();
+        let length = value.find(['"', '\'']).unwrap_or(value.trim_end().len());
+        if !value.starts_with("${") {
+            line.replace_range(start..start + length, &"*".repeat(length));
+        }
+        at = start + length;
+    }
+    line
 }
 
 fn redact_line(line: &str) -> String {
@@ -175,6 +206,8 @@ mod tests {
     fn passwords_in_urls_are_starred_out() {
         check("redis = \"redis://:hunter2@host\"", "redis = \"redis://:*******@host\"");
         check("a = \"http://me:p@ss'w/rd@host/\"\nb = 1\n", "a = \"http://me:*********@host/\"\nb = 1\n");
+        check("{ password = \"hunter2\", sentinel_password='b' }", "{ password = \"*******\", sentinel_password='*' }");
+        check("password = \"${WORD}\"", "password = \"${WORD}\"");
         check("['redis://:a@h','http://u:b@g']", "['redis://:****************@g']");
     }
 

@@ -12,6 +12,7 @@ pub mod data;
 pub mod flow;
 pub mod model;
 pub mod patterns;
+pub mod redis;
 pub mod template;
 pub mod watch;
 
@@ -46,7 +47,8 @@ pub use model::{
 };
 pub use overrides::{Override, OverrideError};
 pub use patterns::{JsonPath, Pattern, PatternError};
-pub use resolve::{parse, parse_criteria, parse_quick, parse_recorded};
+pub use redis::{FieldPath, HostPort, Login, RedisEndpoint, RedisPlace, RedisServer, RedisSource};
+pub use resolve::{parse, parse_criteria, parse_quick, parse_recorded, parse_redis};
 pub use surroundings::Surroundings;
 pub use template::{Form, Hole, Part, Random, Secret, Template, UserPattern};
-pub use watch::{Alert, LOG_EVENTS, LogEvent, LogWatch, ProcessWatch, RedisSource, Watch};
+pub use watch::{Alert, LOG_EVENTS, LogEvent, LogWatch, ProcessWatch, Watch};

@@ -20,6 +20,7 @@ mod needs;
 mod open;
 mod phases;
 mod rates;
+mod redis;
 mod replay;
 mod requests;
 mod steps;
@@ -42,8 +43,10 @@ use crate::model::{Plan, Target};
 use crate::overrides::{self, Override};
 use crate::quick;
 use crate::reader::{Context, Field, Reader};
+use crate::redis::RedisSource;
 use crate::surroundings::Surroundings;
 use crate::tree::{self, Entry, Table};
+use crate::write;
 
 use names::Names;
 
@@ -146,6 +149,31 @@ pub fn parse_recorded(text: &str) -> Result<Plan, Problems> {
         reader.finish();
         plan
     })
+}
+
+/// Reads a Redis to watch from a command line: a URL, or what a plan has behind `redis =`, a table or a list.
+///
+/// # Errors
+/// Every problem of it, at once. Show them in [words](Problems::in_words): the text itself may hold a password.
+///
+/// # Example
+/// ```
+/// use plimsoll_plan::{Surroundings, parse_redis};
+///
+/// let source = parse_redis("redis-sentinel://10.0.0.1,10.0.0.2/mymaster", &Surroundings::NONE)?;
+/// assert_eq!(source.to_string(), "redis-sentinel://10.0.0.1:26379,10.0.0.2:26379/mymaster");
+/// # Ok::<(), plimsoll_plan::Problems>(())
+/// ```
+pub fn parse_redis(text: &str, surroundings: &Surroundings<'_>) -> Result<RedisSource, Problems> {
+    let stated = if text.trim_start().starts_with(['{', '[']) { text.to_owned() } else { write::quote(text) };
+    let source = SourceText { name: "--redis".to_owned(), text: format!("redis = {stated}\n") };
+    read(&source, surroundings, false, |root, context| {
+        let reader = Reader::new(root, &Origin::Document, context, "the option");
+        let source = reader.required("redis", "\"redis://127.0.0.1:6379\"", |field| Some(redis::read(field)));
+        reader.finish();
+        source
+    })
+    .map(|source| source.expect("without it there is a problem"))
 }
 
 /// Reads a file that has only `[criteria]`, to judge a run of `plan` by them. The environment is not consulted: what

@@ -4,8 +4,8 @@
 
 use crate::flow::{Action, Auth, Body, FormContent, Request, Step};
 use crate::model::Plan;
+use crate::redis::RedisSource;
 use crate::template::{Part, Secret, Template};
-use crate::watch::RedisSource;
 
 impl Plan {
     /// Every secret value, in the order of the plan; some may be there more than once. A plan read back from a run
@@ -17,7 +17,7 @@ impl Plan {
         let flows = self.flows.iter().flat_map(|flow| headers(&flow.headers).chain(of_steps(&flow.steps)));
         let around = of_steps(&self.setup).into_iter().chain(of_steps(&self.teardown));
         let templates = of_target.chain(flows).chain(around);
-        templates.flat_map(|template| &template.parts).filter_map(secret).chain(self.redis_password()).collect()
+        templates.flat_map(|template| &template.parts).filter_map(secret).chain(self.redis_passwords()).collect()
     }
 
     /// What HTTP makes of user and password (RFC 7617) wherever the plan gives both as they are: `user:password`. The
@@ -35,11 +35,9 @@ impl Plan {
         basic.collect()
     }
 
-    fn redis_password(&self) -> Option<&Secret> {
-        match self.watch.as_ref()?.redis.as_ref()? {
-            RedisSource::Server { password, .. } => password.as_ref(),
-            RedisSource::Endpoint(_) => None,
-        }
+    fn redis_passwords(&self) -> Vec<&Secret> {
+        let redis = self.watch.as_ref().and_then(|watch| watch.redis.as_ref());
+        redis.map(RedisSource::passwords).unwrap_or_default()
     }
 }
 

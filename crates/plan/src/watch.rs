@@ -4,9 +4,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use plimsoll_record::events::Level;
-use url::Url;
 
-use crate::template::Secret;
+use crate::redis::RedisSource;
 
 /// What to watch during the run.
 #[derive(Clone, Debug, PartialEq)]
@@ -23,20 +22,6 @@ pub struct Watch {
     pub logs: Vec<LogWatch>,
     /// When to raise an alarm.
     pub alerts: Vec<Alert>,
-}
-
-/// Where Redis's numbers come from.
-#[derive(Clone, Debug, PartialEq)]
-pub enum RedisSource {
-    /// Redis itself: `redis://` or `rediss://`, with the password taken out of the URL.
-    Server {
-        /// The URL without its password.
-        url: Url,
-        /// The password.
-        password: Option<Secret>,
-    },
-    /// An HTTP endpoint of the service that answers with the fields of INFO as JSON: `http://`.
-    Endpoint(Url),
 }
 
 /// The process to watch.

@@ -5,6 +5,7 @@
 
 mod flows;
 mod phases;
+mod redis;
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -22,7 +23,7 @@ use crate::model::{
 use crate::quantities::show as duration;
 use crate::resolve::http_word;
 use crate::template::{Form, Part, Template};
-use crate::watch::{Alert, LogWatch, ProcessWatch, RedisSource, Watch};
+use crate::watch::{Alert, LogWatch, ProcessWatch, Watch};
 
 impl Plan {
     /// The plan as TOML: deterministic, every default written out, secrets only as `${NAME}` (a password of Redis as
@@ -160,7 +161,7 @@ impl Lines {
         self.table("[watch]");
         self.line("every", &quoted_duration(watch.every));
         if let Some(source) = &watch.redis {
-            self.line("redis", &quote(&redis(source)));
+            self.line("redis", &redis::source(source));
         }
         self.line("host", if watch.host { "true" } else { "false" });
         match &watch.process {
@@ -207,7 +208,7 @@ fn address_range(range: AddressRange) -> String {
 }
 
 /// A string that is read back as it is.
-fn quote(text: &str) -> String {
+pub(crate) fn quote(text: &str) -> String {
     toml_string(&text.replace('$', "$$"))
 }
 
@@ -300,17 +301,6 @@ fn limit(limit: &Limit) -> String {
         _ => duration(limit.per),
     };
     quote(&format!("{}/{per}", limit.count))
-}
-
-fn redis(source: &RedisSource) -> String {
-    match source {
-        RedisSource::Endpoint(url) | RedisSource::Server { url, password: None } => url.to_string(),
-        RedisSource::Server { url, password: Some(_) } => {
-            let mut url = url.clone();
-            url.set_password(Some("***")).expect("a URL of Redis has a host, so it can have a password");
-            url.to_string()
-        }
-    }
 }
 
 fn log(log: &LogWatch) -> String {

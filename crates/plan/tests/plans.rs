@@ -346,13 +346,13 @@ fn secrets_reach_the_wire_but_no_text() {
     let text = format!("{SMALL}\ntarget.headers.X-Key = \"Bearer ${{TOKEN}}\"\nwatch.redis = \"${{REDIS_URL}}\"");
     let text = text.replace("target = { url = \"http://127.0.0.1:8080\" }", "target.url = \"http://127.0.0.1:8080\"");
     let plan = read(&text, &[]);
-    let Some(RedisSource::Server { url, password: Some(password) }) = &plan.watch.as_ref().unwrap().redis else {
-        panic!("{plan:?}")
-    };
-    assert_eq!(url.as_str(), "rediss://me@10.0.0.1:6380/2");
-    assert_eq!(password.reveal(), "hunter2!");
+    let Some(RedisSource::Server(server)) = &plan.watch.as_ref().unwrap().redis else { panic!("{plan:?}") };
+    assert_eq!(server.to_string(), "rediss://10.0.0.1:6380/2");
+    assert_eq!(server.login.user.as_deref(), Some("me"));
+    assert_eq!(server.login.password.as_ref().unwrap().reveal(), "hunter2!");
     let written = plan.to_toml();
-    assert!(written.contains("Bearer ${TOKEN}") && written.contains("rediss://me:***@10.0.0.1:6380/2"), "{written}");
+    let redis = r#"redis = { url = "rediss://10.0.0.1:6380/2", user = "me", password = "***" }"#;
+    assert!(written.contains("Bearer ${TOKEN}") && written.contains(redis), "{written}");
     for shown in [written.clone(), format!("{plan:?}"), format!("{:?}", parse_recorded(&written).unwrap())] {
         assert!(!shown.contains("hunter2") && !shown.contains("t0ken"), "{shown}");
     }
@@ -434,4 +434,54 @@ fn a_target_says_how_it_is_connected_to() {
     let addresses: Vec<_> = target.local_addresses.into_iter().flat_map(AddressRange::addresses).collect();
     let shown: Vec<_> = addresses.iter().map(ToString::to_string).collect();
     assert_eq!(shown, ["127.0.0.2", "127.0.0.3", "127.0.0.4", "::1"]);
+}
+
+#[track_caller]
+fn redis(text: &str) -> RedisSource {
+    plimsoll_plan::parse_redis(text, &SURROUNDINGS).unwrap_or_else(|problems| panic!("{problems}"))
+}
+
+#[test]
+fn every_way_to_name_a_redis_is_understood() {
+    for (text, shown) in [
+        ("redis://127.0.0.1", "redis://127.0.0.1:6379"),
+        ("rediss://[::1]:6380/2", "rediss://[::1]:6380/2"),
+        ("valkey://cache", "redis://cache:6379"),
+        ("redis-cluster://a:7000,b:7001", "redis-cluster://a:7000,b:7001"),
+        ("rediss-sentinel://a,b:26380/main", "rediss-sentinel://a:26379,b:26380/main"),
+        ("unix:/run/redis.sock", "unix:/run/redis.sock"),
+        ("redis+unix:///run/redis.sock", "unix:/run/redis.sock"),
+        ("http://a/info?token=x", "http://a/info"),
+        ("[\"redis://a\", { url = \"redis://a:6379\", name = \"again\" }]", "redis://a:6379 and redis://a:6379"),
+    ] {
+        assert_eq!(redis(text).to_string(), shown);
+    }
+}
+
+#[test]
+fn what_a_url_cannot_say_stands_in_a_table_around_it() {
+    let text = r#"{ url = "rediss-sentinel://a/main", name = "cache", user = "me", password = "${TOKEN}", replicas = true,
+        sentinel_password = "s", tls = { ca = "ca.pem" } }"#;
+    let RedisSource::Server(server) = redis(&text.replace('\n', " ")) else { panic!("not a server") };
+    assert_eq!((server.name.as_deref(), server.replicas), (Some("cache"), true));
+    assert_eq!(server.login.password.as_ref().unwrap().reveal(), "t0ken\"");
+    assert_eq!(server.tls.as_ref().unwrap().ca.as_deref(), Some(Path::new("ca.pem")));
+    let passwords = RedisSource::Server(server).passwords().len();
+    assert_eq!(passwords, 2);
+    let RedisSource::Endpoint(endpoint) = redis(r#"{ url = "http://a/", fields = { keys = "$.n", run_id = "id" } }"#)
+    else {
+        panic!("not an endpoint");
+    };
+    assert_eq!(endpoint.fields.len(), 2);
+}
+
+#[test]
+fn passwords_in_urls_are_decoded_and_options_are_explained_without_repeating_them() {
+    let RedisSource::Server(server) = redis("redis://me:p%40ss$$@127.0.0.1") else { panic!("not a server") };
+    assert_eq!(server.login.password.as_ref().unwrap().reveal(), "p@ss$$");
+    for text in ["hunter2@localhost", "redis://:hunter2@", "memcached://:hunter2@a", "redis://:hunter2@a/x"] {
+        let words = plimsoll_plan::parse_redis(text, &SURROUNDINGS).unwrap_err().in_words();
+        assert!(words.contains("redis://") || words.contains("`/0`"), "{words}");
+        assert!(!words.contains("hunter2"), "{words}");
+    }
 }

@@ -4,7 +4,9 @@
 //! modules of their own.
 
 mod endpoint;
+mod link;
 mod server;
+mod tls;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -13,6 +15,7 @@ use plimsoll_plan::RedisSource;
 use plimsoll_record::series::{GapReason, MarkKind};
 
 pub use self::endpoint::EndpointProbe;
+pub use self::link::{Dial, Link};
 pub use self::server::ServerProbe;
 use crate::info::Info;
 use crate::probe::{Failure, Probe, Reading};
@@ -66,8 +69,9 @@ const IDENTITY: [(&str, &str); 11] = [
 #[must_use]
 pub fn probe(source: &RedisSource, patience: Duration) -> Box<dyn Probe> {
     match source {
-        RedisSource::Server { url, password } => Box::new(ServerProbe::new(url, password.as_ref(), patience)),
-        RedisSource::Endpoint(url) => Box::new(EndpointProbe::new(url)),
+        RedisSource::Server(server) => Box::new(ServerProbe::new(server, patience)),
+        RedisSource::Endpoint(endpoint) => Box::new(EndpointProbe::new(&endpoint.url)),
+        RedisSource::Several(sources) => probe(&sources[0], patience),
     }
 }
 
@@ -78,8 +82,9 @@ pub fn probe(source: &RedisSource, patience: Duration) -> Box<dyn Probe> {
 pub async fn inspect(source: &RedisSource, patience: Duration) -> Result<Info, Failure> {
     let fields = async {
         match source {
-            RedisSource::Server { url, password } => ServerProbe::new(url, password.as_ref(), patience).fields().await,
-            RedisSource::Endpoint(url) => EndpointProbe::new(url).fields().await,
+            RedisSource::Server(server) => ServerProbe::new(server, patience).fields().await,
+            RedisSource::Endpoint(endpoint) => EndpointProbe::new(&endpoint.url).fields().await,
+            RedisSource::Several(_) => Err(Failure::new(GapReason::Refused, "name one server at a time")),
         }
     };
     tokio::time::timeout(patience, fields).await.unwrap_or_else(|_| {

@@ -7,7 +7,7 @@ mod support;
 use std::path::Path;
 use std::time::Duration;
 
-use plimsoll_plan::{LogWatch, ProcessWatch, RedisSource, Watch};
+use plimsoll_plan::{LogWatch, ProcessWatch, RedisSource, Surroundings, Watch};
 use plimsoll_record::RunDir;
 use plimsoll_record::events::{Event, Level};
 use plimsoll_record::files::{EndReason, WriteError};
@@ -81,6 +81,11 @@ fn sample(update: &Update) -> Option<Sample> {
         Update::Fact { fact: SeriesFact::Sample(sample), source: Source::Redis, .. } => Some(sample.clone()),
         _ => None,
     }
+}
+
+/// A source as a plan names it.
+fn named(text: &str) -> RedisSource {
+    plimsoll_plan::parse_redis(text, &Surroundings::NONE).unwrap()
 }
 
 fn run_in(dir: &Path) -> RunDir {
@@ -288,9 +293,9 @@ async fn an_http_endpoint_gives_the_same_values() {
         format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{body}", body.len())
     })
     .await;
-    let url = format!("http://127.0.0.1:{port}/redis-info?token=s3cret").parse().unwrap();
+    let url = format!("http://127.0.0.1:{port}/redis-info?token=s3cret");
     let dir = tempfile::tempdir().unwrap();
-    let mut session = Session::start(&watch(RedisSource::Endpoint(url)), Some(&run_in(dir.path()))).await.unwrap();
+    let mut session = Session::start(&watch(named(&url)), Some(&run_in(dir.path()))).await.unwrap();
     let values = session.sample().await.values;
     session.finish().await;
     assert_eq!((values["used_memory"], values["used_memory_rss"]), (1_048_576.0, 2_097_152.0));
@@ -302,8 +307,8 @@ async fn an_http_endpoint_gives_the_same_values() {
 #[tokio::test]
 async fn an_endpoint_that_answers_something_else_is_explained() {
     let port = serve(|_| "HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello".to_owned()).await;
-    let url = format!("http://127.0.0.1:{port}/").parse().unwrap();
-    let error = Session::start(&watch(RedisSource::Endpoint(url)), None).await.err().unwrap().to_string();
+    let url = format!("http://127.0.0.1:{port}/");
+    let error = Session::start(&watch(named(&url)), None).await.err().unwrap().to_string();
     assert!(error.contains("not JSON") && error.contains("fields of INFO"), "{error}");
 }
 
@@ -321,8 +326,8 @@ async fn a_server_that_knows_one_section_at_a_time_is_asked_for_all() {
         }
     })
     .await;
-    let url = format!("redis://127.0.0.1:{port}").parse().unwrap();
-    let mut session = Session::start(&watch(RedisSource::Server { url, password: None }), None).await.unwrap();
+    let url = format!("redis://127.0.0.1:{port}");
+    let mut session = Session::start(&watch(named(&url)), None).await.unwrap();
     assert_eq!(session.sample().await.values["used_memory"], 77.0);
     session.finish().await;
 }

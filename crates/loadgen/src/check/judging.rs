@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use plimsoll_criteria::{Outlook, Supply, outlook};
-use plimsoll_plan::{Criterion, Metric, Plan, ProcessWatch, RedisSource, Watch};
+use plimsoll_plan::{Criterion, Metric, Plan, ProcessWatch, Watch};
 use plimsoll_record::metric::Source;
 
 use super::forecast::Forecast;
@@ -66,9 +66,7 @@ pub(super) fn watched(plan: &Plan) -> Vec<Watched> {
 }
 
 fn sources(watch: &Watch) -> Vec<(Source, String)> {
-    let redis = watch.redis.iter().map(|source| match source {
-        RedisSource::Server { url, .. } | RedisSource::Endpoint(url) => (Source::Redis, format!("Redis ({url})")),
-    });
+    let redis = watch.redis.iter().map(|source| (Source::Redis, format!("Redis ({source})")));
     let host = watch.host.then(|| (Source::Host, "the host".to_owned()));
     let process = watch.process.iter().map(|process| match process {
         ProcessWatch::Pid(pid) => (Source::Process, format!("the process {pid}")),

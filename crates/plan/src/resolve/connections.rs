@@ -4,8 +4,6 @@ use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 
-use url::Url;
-
 use crate::model::{AddressRange, HttpVersion, Identity, Tls};
 use crate::reader::{Field, Reader};
 
@@ -31,11 +29,11 @@ pub(super) fn streams(reader: &Reader<'_>) -> Option<NonZeroU32> {
     reader.optional("streams", Field::positive)
 }
 
-/// Reads `tls`, which makes sense only for `url` of scheme `https`.
-pub(super) fn tls(reader: &Reader<'_>, url: &Url) -> Tls {
+/// Reads `tls`, which makes sense only where TLS is spoken: where the url has this scheme.
+pub(super) fn tls(reader: &Reader<'_>, spoken: bool, scheme: &str) -> Tls {
     let Some(field) = reader.field("tls") else { return Tls::default() };
-    if url.scheme() != "https" && url.host_str() != Some("stand-in.invalid") && !field.context.recorded {
-        field.reject("`tls` for a target without TLS", "write the target's url with `https://`, or take `tls` out");
+    if !spoken && !field.context.recorded {
+        field.reject("`tls` for a url without TLS", format!("write the url with `{scheme}`, or take `tls` out"));
     }
     let table = field.table("`tls`");
     let path = |key, example: &str| {

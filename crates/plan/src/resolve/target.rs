@@ -46,7 +46,7 @@ pub(super) fn target(field: &Field<'_>, names: &Names) -> Target {
         connections: reader.optional("connections", Field::positive).unwrap_or(CONNECTIONS),
         http: reader.optional("http", connections::http).unwrap_or(HttpVersion::Auto),
         streams: connections::streams(&reader).unwrap_or(connections::STREAMS),
-        tls: connections::tls(&reader, &url),
+        tls: connections::tls(&reader, url.scheme() == "https" || url == stand_in_url(), "https://"),
         local_addresses: reader.field("local_addresses").as_ref().map(connections::addresses).unwrap_or_default(),
         url,
     };

@@ -3,71 +3,29 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use percent_encoding::percent_decode_str;
 use plimsoll_record::events::Level;
 use plimsoll_record::units::Unit;
-use url::Url;
 
 use crate::quantities;
 use crate::reader::{Field, Reader};
-use crate::template::Secret;
-use crate::watch::{Alert, LogWatch, ProcessWatch, RedisSource, Watch};
+use crate::watch::{Alert, LogWatch, ProcessWatch, Watch};
 
-use super::target::{any_url, stand_in_url, web_url};
+use super::redis;
 
 const EVERY: Duration = Duration::from_secs(1);
 const SHORTEST: Duration = Duration::from_millis(100);
-const REDIS_EXAMPLE: &str = "redis://127.0.0.1:6379";
 
 /// Reads `[watch]`.
 pub(super) fn read(field: &Field<'_>) -> Watch {
     let reader = field.table("[watch]");
     let every = reader.optional("every", |field| field.duration(SHORTEST, "1s")).unwrap_or(EVERY);
-    let redis = reader.field("redis").map(|field| redis(&field));
+    let redis = reader.field("redis").map(|field| redis::read(&field));
     let host = reader.optional("host", Field::boolean).unwrap_or(true);
     let process = reader.field("process").map(|field| process(&field));
     let logs = reader.field("logs").map(|field| logs(&field)).unwrap_or_default();
     let alerts = reader.field("alerts").map(|field| alerts(&field, redis.is_some())).unwrap_or_default();
     reader.finish();
     Watch { every, redis, host, process, logs, alerts }
-}
-
-fn redis(field: &Field<'_>) -> RedisSource {
-    redis_source(field).unwrap_or_else(|| RedisSource::Endpoint(stand_in_url()))
-}
-
-fn redis_source(field: &Field<'_>) -> Option<RedisSource> {
-    let text = field.text("the URL of Redis")?;
-    let url = any_url(&text, REDIS_EXAMPLE)?;
-    match url.scheme() {
-        "redis" | "rediss" => {
-            if !is_database(url.path().trim_matches('/')) {
-                text.reject("the path of a Redis URL is the number of a database", None, "write for example `/0`");
-            }
-            return Some(without_password(url));
-        }
-        "http" => return web_url(&text, "http://127.0.0.1:8080/redis-info").map(RedisSource::Endpoint),
-        "https" => {
-            let help = "watch Redis itself (`redis://` or `rediss://`), or put a local proxy in front";
-            text.reject("https endpoints are not supported yet", None, help);
-        }
-        scheme => text.reject(
-            format!("unknown scheme `{scheme}`"),
-            None,
-            "valid are `redis://`, `rediss://` (TLS) and `http://` (an endpoint that answers INFO as JSON)",
-        ),
-    }
-    None
-}
-
-fn is_database(path: &str) -> bool {
-    path.is_empty() || path.parse::<u8>().is_ok()
-}
-
-fn without_password(mut url: Url) -> RedisSource {
-    let password = url.password().map(|encoded| percent_decode_str(encoded).decode_utf8_lossy().into_owned());
-    url.set_password(None).expect("a URL with a host can lose its password");
-    RedisSource::Server { url, password: password.map(Secret::new) }
 }
 
 fn process(field: &Field<'_>) -> ProcessWatch {

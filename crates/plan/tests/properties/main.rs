@@ -1,6 +1,7 @@
 //! Any plan survives the way through its text, and no text makes the reader panic.
 
 mod flows;
+mod redis;
 
 use std::net::IpAddr;
 use std::num::{NonZeroU32, NonZeroU64};
@@ -10,8 +11,8 @@ use std::time::Duration;
 use plimsoll_plan::{
     AddressRange, Alert, Arrivals, ConnectionUse, Form, Generator, HealthCheck, HttpVersion, Identity, Iterations,
     Limit, Limiter, Load, LogWatch, Method, Override, Part, Phase, Plan, Precision, ProcessWatch, Rate, RateShape,
-    Recording, RedisSource, Replay, RequestLogging, Secret, Session, SessionLength, SourceText, Surroundings, Target,
-    Template, ThinkTime, Tls, UserPattern, Users, Watch, WindowKind, parse, parse_recorded,
+    Recording, Replay, RequestLogging, Session, SessionLength, SourceText, Surroundings, Target, Template, ThinkTime,
+    Tls, UserPattern, Users, Watch, WindowKind, parse, parse_recorded,
 };
 use plimsoll_record::events::Level;
 use proptest::collection::{btree_map, vec};
@@ -209,21 +210,6 @@ fn limiter() -> impl Strategy<Value = Limiter> {
     })
 }
 
-fn redis() -> impl Strategy<Value = RedisSource> {
-    let secret = option::of(Just(Secret::new("***".to_owned())));
-    prop_oneof![
-        (prop_oneof![Just("redis"), Just("rediss")], "[a-z]{0,4}", secret, 0..16_u8).prop_map(
-            |(scheme, user, password, database)| {
-                let at = if user.is_empty() { "" } else { "@" };
-                let url = format!("{scheme}://{user}{at}10.0.0.1:6379/{database}");
-                RedisSource::Server { url: Url::parse(&url).expect("a URL"), password }
-            }
-        ),
-        "[a-z]{0,8}"
-            .prop_map(|path| { RedisSource::Endpoint(Url::parse(&format!("http://10.0.0.1/{path}")).expect("a URL")) }),
-    ]
-}
-
 fn logs() -> impl Strategy<Value = Vec<LogWatch>> {
     let log = ("(?s).{1,20}", option::of((".{0,8}", option::of(".{0,8}"))));
     btree_map(name(), log, 0..3).prop_map(|logs| {
@@ -238,7 +224,7 @@ fn logs() -> impl Strategy<Value = Vec<LogWatch>> {
 fn watch() -> impl Strategy<Value = Watch> {
     let process = prop_oneof![(1..u32::MAX).prop_map(ProcessWatch::Pid), ".{1,9}".prop_map(ProcessWatch::Name)];
     let growth = || option::of(1e-3..1e12);
-    let parts = (interval(), option::of(redis()), any::<bool>(), option::of(process), logs());
+    let parts = (interval(), option::of(redis::sources()), any::<bool>(), option::of(process), logs());
     (parts, growth(), growth(), any::<bool>()).prop_map(
         |((every, redis, host, process, logs), warn, critical, stop)| {
             let warn = warn.map(|growth| Alert { growth, level: Level::Warn, stop: false });

@@ -5,9 +5,8 @@ use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use plimsoll_plan::{RedisSource, Secret, Watch};
+use plimsoll_plan::{HostPort, Login, RedisPlace, RedisServer as Planned, RedisSource, Secret, Watch};
 use rustix::process::{Pid, Signal};
-use url::Url;
 
 /// A running server.
 pub(crate) struct RedisServer {
@@ -66,8 +65,10 @@ impl RedisServer {
 
     /// The server as a plan names it.
     pub(crate) fn source(&self, user: &str, password: Option<&str>) -> RedisSource {
-        let url = Url::parse(&format!("redis://{user}127.0.0.1:{}", self.port)).unwrap();
-        RedisSource::Server { url, password: password.map(|password| Secret::new(password.to_owned())) }
+        let user = user.strip_suffix('@').map(str::to_owned);
+        let password = password.map(|password| Secret::new(password.to_owned()));
+        let server = Planned::at(RedisPlace::Tcp(HostPort { host: "127.0.0.1".to_owned(), port: self.port }));
+        RedisSource::Server(Planned { login: Login { user, password }, ..server })
     }
 
     fn connect(&self) -> std::io::Result<TcpStream> {
