@@ -210,6 +210,7 @@ phase = "steady"
             segment: self.segment,
             tick_ns: None,
             max_send_lag_ns: 10_000_000,
+            lookup_ns: None,
         };
         let mut writer = TrafficWriter::create(run.path(), "loadgen test", Offset::ZERO, header).unwrap();
         for (i, second) in (0..).zip(&self.seconds) {
@@ -244,6 +245,7 @@ fn interval(i: u64, second: &Second) -> Interval {
         served: plimsoll_record::latency::Latency::default(),
         limited: plimsoll_record::latency::Latency::default(),
         censored: plimsoll_record::latency::Latency::default(),
+        timings: plimsoll_record::timings::Timings::default(),
         statuses: BTreeMap::new(),
         checks: BTreeMap::from([(0, checks(second))]),
         body_bytes: 0,

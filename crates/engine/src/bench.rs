@@ -16,7 +16,7 @@ use crate::feed::Feed;
 use crate::journey::Entry;
 use crate::names::Names;
 use crate::quick_plan;
-use crate::recorder::{Ended, Message, Recorder, RecorderSetup};
+use crate::recorder::{Ended, Message, Parts, Recorder, RecorderSetup};
 use crate::schedule::Share;
 use crate::text::{Place, Text};
 use crate::visit::{Iteration, Origin};
@@ -93,6 +93,7 @@ impl Books {
             status: 200,
             body_bytes: 6,
             checks: CheckResults::NONE,
+            parts: Parts { first_byte: Some(done), ..Parts::NONE },
         });
     }
 }

@@ -287,6 +287,7 @@ impl Collector {
             if let Some(censored) = &cell.censored {
                 totals.censored.merge(censored);
             }
+            totals.timings.merge(&cell.timings);
             let checks = self.work.checks.counted(operation, &cell.checks);
             totals.count_checks(&checks);
             let interval = Interval {
@@ -299,6 +300,7 @@ impl Collector {
                 served: cell.served,
                 limited: cell.limited.map(|limited| *limited).unwrap_or_default(),
                 censored: cell.censored.map(|censored| *censored).unwrap_or_default(),
+                timings: cell.timings,
                 statuses: cell.statuses.into_iter().collect(),
                 checks,
                 body_bytes: cell.body_bytes,
@@ -448,6 +450,7 @@ mod tests {
             segment: None,
             tick_ns: None,
             max_send_lag_ns: 1,
+            lookup_ns: None,
         };
         let out = TrafficWriter::create(directory.path(), "test 1.0", Offset(0), header).unwrap();
         let (events, _shown) = std::sync::mpsc::sync_channel(1);

@@ -12,12 +12,14 @@ mod pool;
 mod socket;
 mod tls;
 
+use std::cell::Cell;
 use std::task::{Poll, Waker};
 
 use bytes::BytesMut;
 use hyper::Request;
 use hyper::header::HeaderMap;
 use plimsoll_record::ledger::Outcome;
+use plimsoll_record::{Offset, RunClock};
 
 use self::dial::Stream;
 use crate::answer::{Answer, Wants};
@@ -38,6 +40,37 @@ pub(crate) enum Connection {
     Own(Box<http1::Connection>),
     /// A stream at a time of one that others use as well.
     Shared(http2::Seat),
+}
+
+/// When the head of an answer has arrived.
+///
+/// The clock is read only when something is still to come behind the head: most answers are complete at once, and then
+/// the head came when they did.
+pub(crate) struct HeadWatch {
+    clock: Option<RunClock>,
+    at: Cell<Option<Offset>>,
+}
+
+impl HeadWatch {
+    pub(crate) fn new(clock: RunClock) -> Self {
+        Self { clock: Some(clock), at: Cell::new(None) }
+    }
+
+    /// For a request that is not timed.
+    fn idle() -> Self {
+        Self { clock: None, at: Cell::new(None) }
+    }
+
+    fn arrived(&self) {
+        if self.at.get().is_none() {
+            self.at.set(self.clock.map(|clock| clock.now()));
+        }
+    }
+
+    /// When that was; `None` when it has not, or came with the rest of the answer.
+    pub(crate) fn at(&self) -> Option<Offset> {
+        self.at.get()
+    }
 }
 
 /// Why there is no complete answer.
@@ -85,7 +118,7 @@ pub(crate) async fn send_only(
         Protocol::One => {
             let connection = http1::Connection::over(stream).await;
             let mut connection = connection.map_err(|error| Broken::NotSent(outcome::outcome_of(&error)))?;
-            connection.exchange(request, wants).await
+            connection.exchange(request, wants, &HeadWatch::idle()).await
         }
         Protocol::Two => http2::ask(stream, request, wants).await,
     }
@@ -138,10 +171,15 @@ impl Connection {
     }
 
     /// Sends `request` and waits for the whole answer. What is not wanted of it is read and counted, not kept.
-    pub(crate) async fn exchange(&mut self, request: Request<RequestBody>, wants: Wants) -> Result<Answer, Broken> {
+    pub(crate) async fn exchange(
+        &mut self,
+        request: Request<RequestBody>,
+        wants: Wants,
+        head: &HeadWatch,
+    ) -> Result<Answer, Broken> {
         match self {
-            Self::Own(connection) => connection.exchange(request, wants).await,
-            Self::Shared(seat) => seat.exchange(request, wants).await,
+            Self::Own(connection) => connection.exchange(request, wants, head).await,
+            Self::Shared(seat) => seat.exchange(request, wants, head).await,
         }
     }
 

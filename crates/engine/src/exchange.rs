@@ -13,12 +13,14 @@ use bytes::BytesMut;
 use hyper::Request;
 use plimsoll_plan::ConnectionUse;
 use plimsoll_record::ledger::Outcome;
+use plimsoll_record::timings::Opening;
 
 use crate::answer::{Answer, Wants};
-use crate::connection::{Broken, Connection, connect, connect_failed};
+use crate::connection::{Broken, Connection, HeadWatch, connect, connect_failed};
 use crate::feed::Arrival;
 use crate::heart::{Delay, Heart};
 use crate::journey::Journey;
+use crate::recorder::Parts;
 use crate::redirects;
 use crate::request::{Operation, RequestBody};
 use crate::slot::Slot;
@@ -29,6 +31,8 @@ pub(crate) struct Line {
     /// The slot, whose deadlines the worker watches; a branch watches its own.
     slot: Option<Rc<Slot>>,
     pub(crate) connection: Option<Connection>,
+    /// How the connection was opened that the present request is to be sent on, if it was opened for it.
+    opening: Option<Opening>,
     scratch: BytesMut,
 }
 
@@ -55,16 +59,25 @@ struct Trail<'a> {
 pub(crate) struct Exchange {
     pub(crate) sent: i64,
     pub(crate) done: i64,
+    pub(crate) parts: Parts,
     pub(crate) result: Result<Answer, Outcome>,
+}
+
+/// One request and its answer on an open connection.
+struct Trip {
+    /// When the head of the answer had arrived, if it came before its end.
+    head: Option<i64>,
+    done: i64,
+    result: Result<Answer, Broken>,
 }
 
 impl Line {
     pub(crate) fn of_slot(slot: Rc<Slot>) -> Self {
-        Self { slot: Some(slot), connection: None, scratch: BytesMut::new() }
+        Self { slot: Some(slot), connection: None, opening: None, scratch: BytesMut::new() }
     }
 
     pub(crate) fn of_branch() -> Self {
-        Self { slot: None, connection: None, scratch: BytesMut::new() }
+        Self { slot: None, connection: None, opening: None, scratch: BytesMut::new() }
     }
 
     /// Takes a connection that another task used before.
@@ -104,7 +117,9 @@ impl Line {
     /// One request on the kept connection or, when there is none, on a new one. A connection that turns out to be
     /// closed before anything was written is replaced, once.
     pub(crate) async fn exchange(&mut self, heart: &Rc<Heart>, journey: &Journey, errand: Errand) -> Exchange {
-        let exchange = self.try_twice(heart, journey, errand).await;
+        let mut exchange = self.try_twice(heart, journey, errand).await;
+        exchange.parts.waited = errand.delay.waited();
+        exchange.parts.opening = self.opening.take();
         if heart.connections == ConnectionUse::New
             && let Some(connection) = self.connection.take()
         {
@@ -131,14 +146,20 @@ impl Line {
         failed(heart, unsent)
     }
 
-    async fn open(&self, heart: &Rc<Heart>, deadline: i64) -> Result<Connection, Outcome> {
+    async fn open(&mut self, heart: &Rc<Heart>, deadline: i64) -> Result<Connection, Outcome> {
         let deadline = deadline.min(heart.now().saturating_add(heart.connect_timeout));
         let opened = self.within(heart, deadline, Box::pin(connect(heart))).await;
         let opened = opened.unwrap_or(Err(Outcome::ConnectTimedOut));
-        if opened.is_err() {
-            connect_failed(heart);
+        match opened {
+            Ok((connection, opening)) => {
+                self.opening = opening;
+                Ok(connection)
+            }
+            Err(outcome) => {
+                connect_failed(heart);
+                Err(outcome)
+            }
         }
-        opened
     }
 
     /// Sends the request; the outcome it would have when nothing of it was written, or processed.
@@ -156,18 +177,20 @@ impl Line {
         heart.sent(errand.delay, sent);
         let deadline = sent.saturating_add(operation.timeout.unwrap_or(heart.timeout)).min(errand.deadline);
         let copy = (facts.redirects > 0 || journey.visit.has_cookies()).then(|| request.clone());
-        let (mut result, mut done) = self.round_trip(heart, request, wants, (sent, deadline)).await;
-        if let Err(Broken::NotSent(outcome)) = result {
+        let mut trip = self.round_trip(heart, request, wants, (sent, deadline)).await;
+        if let Err(Broken::NotSent(outcome)) = trip.result {
             heart.not_sent();
             return Err(outcome);
         }
         if let Some(copy) = copy {
             let trail = Trail { journey, operation, most: facts.redirects, wants, deadline };
             // On the heap: few requests need it, and every slot would keep room for it.
-            (result, done) = Box::pin(self.follow(heart, copy, trail, (result, done))).await;
+            trip = Box::pin(self.follow(heart, copy, trail, trip)).await;
         }
+        let Trip { head, done, result } = trip;
         let result = result.map_err(|(Broken::Sent(outcome) | Broken::NotSent(outcome))| outcome);
-        Ok(Exchange { sent, done, result })
+        let parts = Parts { first_byte: Some(head.unwrap_or(done)), ..Parts::NONE };
+        Ok(Exchange { sent, done, parts, result })
     }
 
     /// Keeps the cookies of the answer to `sent`, and follows the redirects that begin with it.
@@ -176,18 +199,18 @@ impl Line {
         heart: &Rc<Heart>,
         mut sent: Request<RequestBody>,
         trail: Trail<'_>,
-        mut last: (Result<Answer, Broken>, i64),
-    ) -> (Result<Answer, Broken>, i64) {
+        mut last: Trip,
+    ) -> Trip {
         let Trail { journey, operation, most, wants, deadline } = trail;
         for turn in 0..=most {
-            let Ok(Answer { status, kept: Some(kept), .. }) = &last.0 else { break };
+            let Ok(Answer { status, kept: Some(kept), .. }) = &last.result else { break };
             journey.visit.receive_cookies(&kept.headers, &operation.url(sent.uri()));
             let to = (turn < most).then(|| redirects::follow(&sent, *status, &kept.headers, &heart.work.url));
             let Some(to) = to.flatten() else { break };
             if self.connection.as_ref().is_none_or(Connection::is_closed) {
                 match self.open(heart, deadline).await {
                     Ok(connection) => self.connection = Some(connection),
-                    Err(outcome) => return (Err(Broken::Sent(outcome)), heart.now()),
+                    Err(outcome) => return Trip::without_answer(heart, Broken::Sent(outcome)),
                 }
             }
             sent = to;
@@ -200,27 +223,37 @@ impl Line {
         last
     }
 
-    /// One request on the present connection, and when it ended.
+    /// One request on the present connection, sent at `sent`.
     async fn round_trip(
         &mut self,
         heart: &Heart,
         request: Request<RequestBody>,
         wants: Wants,
         (sent, deadline): (i64, i64),
-    ) -> (Result<Answer, Broken>, i64) {
+    ) -> Trip {
         let Some(mut connection) = self.connection.take() else {
-            return (Err(Broken::NotSent(Outcome::Closed)), heart.now());
+            return Trip::without_answer(heart, Broken::NotSent(Outcome::Closed));
         };
+        let head = HeadWatch::new(heart.clock);
+        let first_byte = sent.saturating_add(heart.first_byte_timeout);
         let answer = {
             // Pinned here, so that the request is not copied once more on its way.
-            let exchange = pin!(connection.exchange(request, wants));
-            self.within(heart, deadline, exchange).await
+            let mut exchange = pin!(connection.exchange(request, wants, &head));
+            match self.within(heart, deadline.min(first_byte), exchange.as_mut()).await {
+                None if first_byte < deadline && head.at().is_some() => self.within(heart, deadline, exchange).await,
+                answer => answer,
+            }
         };
         let done = heart.now();
         if connection.survives(answer.as_ref(), sent, done) {
             self.connection = Some(connection);
         }
-        (answer.unwrap_or(Err(Broken::Sent(Outcome::TimedOut))), done)
+        let head = head.at().map(|at| at.as_nanos() - heart.start.as_nanos());
+        let given_up = match head {
+            None if first_byte < deadline => Outcome::FirstByteTimedOut,
+            _ => Outcome::TimedOut,
+        };
+        Trip { head, done, result: answer.unwrap_or(Err(Broken::Sent(given_up))) }
     }
 
     /// Waits for `future` until `deadline` is over.
@@ -238,6 +271,12 @@ impl Line {
     }
 }
 
+impl Trip {
+    fn without_answer(heart: &Heart, broken: Broken) -> Self {
+        Self { head: None, done: heart.now(), result: Err(broken) }
+    }
+}
+
 /// Who a connection belongs to: a closed user as long as it lives, in an open phase the visit.
 fn owner(heart: &Heart, arrival: &Arrival) -> (u16, u64) {
     let closed = matches!(heart.work.phases[usize::from(arrival.phase)].load, PhaseLoad::Closed(_));
@@ -246,5 +285,5 @@ fn owner(heart: &Heart, arrival: &Arrival) -> (u16, u64) {
 
 fn failed(heart: &Heart, outcome: Outcome) -> Exchange {
     let now = heart.now();
-    Exchange { sent: now, done: now, result: Err(outcome) }
+    Exchange { sent: now, done: now, parts: Parts::NONE, result: Err(outcome) }
 }

@@ -51,6 +51,8 @@ pub enum Reply {
     LastOne,
     /// Status 200 and half a body, then the connection is closed.
     CutOff,
+    /// Status 200 and half a body, the other half so much later.
+    LateBody(Duration),
     /// The connection is closed without an answer.
     HangUp,
     /// Something that is not HTTP.
@@ -170,6 +172,11 @@ impl Stage {
                     return stream.write_all(head.as_bytes()).await;
                 }
                 Reply::CutOff => return stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nhalf").await,
+                Reply::LateBody(late) => {
+                    stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 8\r\n\r\nhalf").await?;
+                    tokio::time::sleep(late).await;
+                    stream.write_all(b"half").await?;
+                }
                 Reply::HangUp => return Ok(()),
                 Reply::Garbage => return stream.write_all(b"SSH-2.0-nonsense\r\n\r\n").await,
                 Reply::Silence => std::future::pending().await,

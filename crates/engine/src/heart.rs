@@ -44,10 +44,18 @@ pub(crate) enum Delay {
     /// A connection can be opened: the generator's part is what passed before it began to.
     Opening { own: i64 },
     /// All connections were in use. The generator's part is what it overslept, if it did.
-    Waited { own: Option<i64> },
+    Waited { own: Option<i64>, wait: i64 },
 }
 
 impl Delay {
+    /// How long the request waited until a connection was free; `None` when one was.
+    pub(crate) fn waited(self) -> Option<i64> {
+        match self {
+            Self::Waited { wait, .. } => Some(wait),
+            Self::Own { .. } | Self::Opening { .. } => None,
+        }
+    }
+
     /// The same for the branches of a group that was intended at `intended`, each of which may have to open a
     /// connection.
     pub(crate) fn of_branch(self, now: i64, intended: i64) -> Self {
@@ -64,6 +72,8 @@ pub(crate) struct Heart {
     pub(crate) pool: Pool,
     pub(crate) timeout: i64,
     pub(crate) connect_timeout: i64,
+    /// How long the head of an answer may take; the end of the range when that is not limited.
+    pub(crate) first_byte_timeout: i64,
     pub(crate) connections: ConnectionUse,
     pub(crate) clock: RunClock,
     pub(crate) start: Offset,
@@ -87,6 +97,7 @@ pub(crate) struct HeartSetup {
     pub(crate) pool: PoolSetup,
     pub(crate) timeout: i64,
     pub(crate) connect_timeout: i64,
+    pub(crate) first_byte_timeout: i64,
     pub(crate) connections: ConnectionUse,
     pub(crate) clock: RunClock,
     pub(crate) start: Offset,
@@ -95,7 +106,8 @@ pub(crate) struct HeartSetup {
 
 impl Heart {
     pub(crate) fn new(setup: HeartSetup, feed: Feed, recorder: Recorder) -> Self {
-        let HeartSetup { work, pool, timeout, connect_timeout, connections, clock, start, tick } = setup;
+        let HeartSetup { work, pool, timeout, connect_timeout, first_byte_timeout, connections, clock, start, tick } =
+            setup;
         let pool = Pool::new(pool);
         let slots = Slots::new(pool.slots());
         Self {
@@ -103,6 +115,7 @@ impl Heart {
             pool,
             timeout,
             connect_timeout,
+            first_byte_timeout,
             connections,
             clock,
             start,
@@ -133,7 +146,7 @@ impl Heart {
         let delay = if intended == now || self.has_capacity() {
             Delay::Own { since: intended }
         } else {
-            Delay::Waited { own: self.overslept(intended) }
+            Delay::Waited { own: self.overslept(intended), wait: now - intended }
         };
         Some(Job { due, delay })
     }
@@ -232,7 +245,7 @@ impl Heart {
         let (own, waited) = match delay {
             Delay::Own { since } => (Some(sent - since), false),
             Delay::Opening { own } => (Some(own), false),
-            Delay::Waited { own } => (own, true),
+            Delay::Waited { own, .. } => (own, true),
         };
         self.recorder.borrow_mut().send(own, waited);
     }
@@ -431,6 +444,7 @@ mod tests {
             },
             timeout,
             connect_timeout: timeout,
+            first_byte_timeout: i64::MAX,
             connections: ConnectionUse::Pool,
             clock,
             start,

@@ -16,7 +16,7 @@ use crate::feed::{Due, Ending};
 use crate::heart::{Delay, Heart, Job};
 use crate::journey::{Ahead, Journey, Polling};
 use crate::program::Next;
-use crate::recorder::{Ended, ended};
+use crate::recorder::{Ended, Parts, ended};
 
 /// Where a walk through a flow has come to.
 enum Walked {
@@ -159,7 +159,7 @@ fn settle_poll(heart: &Heart, journey: &mut Journey, polling: Polling, end: &End
     };
     let Polling { intended, sent } = polling;
     let (operation, checks) = (end.operation + 1, CheckResults::NONE);
-    heart.end_poll(&Ended { operation, intended, sent, outcome, checks, ..*end });
+    heart.end_poll(&Ended { operation, intended, sent, outcome, checks, parts: Parts::NONE, ..*end });
     then
 }
 
@@ -172,6 +172,7 @@ fn judge(
     exchange: Exchange,
 ) -> (Ended, answer::Next) {
     let mut end = ended(&journey.arrival, operation, intended, exchange.sent, exchange.done);
+    end.parts = exchange.parts;
     match exchange.result {
         Ok(mut answer) => {
             answer.latency_ns = end.done.saturating_sub(intended).max(0).cast_unsigned();

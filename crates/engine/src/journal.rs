@@ -259,6 +259,7 @@ mod tests {
             status: 200,
             body_bytes: 2,
             checks: CheckResults::NONE,
+            parts: crate::recorder::Parts::NONE,
         }
     }
 

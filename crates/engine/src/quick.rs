@@ -38,6 +38,7 @@ pub fn quick_plan(url: &Url, users: u32, requests: u64) -> Plan {
             auth: None,
             timeout,
             connect_timeout: Duration::from_secs(10),
+            first_byte_timeout: None,
             connections: users,
             http: HttpVersion::Auto,
             streams: NonZeroU32::MIN,

@@ -10,6 +10,7 @@ use plimsoll_record::checks::CheckCount;
 use plimsoll_record::latency::{Histogram, Latency};
 use plimsoll_record::ledger::{Ledger, Outcome};
 use plimsoll_record::requests::RequestRow;
+use plimsoll_record::timings::{Opening, Timings};
 use plimsoll_record::traffic::{Exemplar, SlowRequest};
 use tokio::sync::mpsc;
 
@@ -85,6 +86,7 @@ pub(crate) struct Cell {
     pub(crate) served: Latency,
     pub(crate) limited: Option<Box<Latency>>,
     pub(crate) censored: Option<Box<Latency>>,
+    pub(crate) timings: Timings,
     pub(crate) statuses: Vec<(u16, u64)>,
     /// How often the operation's checks held, in their order, as far as any was made. Without checks, no memory.
     pub(crate) checks: Vec<CheckCount>,
@@ -109,6 +111,23 @@ pub(crate) struct Ended {
     pub(crate) status: u16,
     pub(crate) body_bytes: u64,
     pub(crate) checks: CheckResults,
+    pub(crate) parts: Parts,
+}
+
+/// What is known of the parts of a request's time.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Parts {
+    /// How long it waited until a connection was free, in nanoseconds.
+    pub(crate) waited: Option<i64>,
+    /// How the connection was opened that was opened for it.
+    pub(crate) opening: Option<Opening>,
+    /// When the head of the answer had arrived.
+    pub(crate) first_byte: Option<i64>,
+}
+
+impl Parts {
+    /// Nothing.
+    pub(crate) const NONE: Self = Self { waited: None, opening: None, first_byte: None };
 }
 
 impl Cell {
@@ -119,12 +138,18 @@ impl Cell {
         if ended.outcome.is_censored() {
             self.censored.get_or_insert_default().record(response_ns, service_ns);
         }
+        self.count_connection(&ended.parts);
         if !ended.outcome.is_answered() {
             return;
         }
         let latency = match ended.outcome {
             Outcome::Limited => self.limited.get_or_insert_default(),
-            _ => &mut self.served,
+            _ => {
+                if let Some(at) = ended.parts.first_byte {
+                    self.timings.first_byte.record(at.saturating_sub(ended.sent).max(0).cast_unsigned());
+                }
+                &mut self.served
+            }
         };
         latency.record(response_ns, service_ns);
         self.body_bytes += ended.body_bytes;
@@ -142,10 +167,21 @@ impl Cell {
         }
     }
 
+    /// What it took to get a connection, which most requests have from the beginning.
+    fn count_connection(&mut self, parts: &Parts) {
+        if let Some(wait) = parts.waited {
+            self.timings.wait.record(wait.max(0).cast_unsigned());
+        }
+        if let Some(opening) = parts.opening {
+            self.timings.open(opening);
+        }
+    }
+
     /// Adds everything `other` counted.
     pub(crate) fn merge(&mut self, other: &Self) {
         self.ledger.merge(&other.ledger);
         self.served.merge(&other.served);
+        self.timings.merge(&other.timings);
         if let Some(limited) = &other.limited {
             self.limited.get_or_insert_default().merge(limited);
         }
@@ -427,6 +463,7 @@ pub(crate) fn ended(arrival: &Arrival, operation: u16, intended: i64, sent: i64,
         status: 0,
         body_bytes: 0,
         checks: CheckResults::NONE,
+        parts: Parts::NONE,
     }
 }
 

@@ -253,6 +253,7 @@ impl Run {
             segment: segment_fact(self.work.segment),
             tick_ns: self.tick.length_ns(),
             max_send_lag_ns: nanos(self.generator.max_send_lag).cast_unsigned(),
+            lookup_ns: self.route.lookup_ns(),
         };
         let out = TrafficWriter::create(path, &self.producer, clock.now(), header)?;
         let files =
@@ -324,6 +325,7 @@ impl Run {
             pool,
             timeout: nanos(self.target.timeout),
             connect_timeout: nanos(self.target.connect_timeout),
+            first_byte_timeout: self.target.first_byte_timeout.map_or(i64::MAX, nanos),
             connections: self.uses,
             clock,
             start,

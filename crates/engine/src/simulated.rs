@@ -14,6 +14,7 @@ use plimsoll_record::files::EndReason;
 use plimsoll_record::latency::Latency;
 use plimsoll_record::ledger::{Ledger, Outcome};
 use plimsoll_record::summary::{Facts, Scope};
+use plimsoll_record::timings::{Opening, Timings};
 use plimsoll_record::traffic::{PhaseFact, TrafficHeader, TrafficWriter};
 use plimsoll_record::{Offset, RunDir};
 use tokio::sync::mpsc;
@@ -24,7 +25,7 @@ use crate::feed::{Arrival, Due, Ending, Feed};
 use crate::fixtures::{closed_phase, open_phase, plan_for, replay_phase, step};
 use crate::journey::{Journey, Polling};
 use crate::program::Next;
-use crate::recorder::{Ended, Message, Recorder, RecorderSetup, ended};
+use crate::recorder::{Ended, Message, Parts, Recorder, RecorderSetup, ended};
 use crate::schedule::Share;
 use crate::workload::Workload;
 
@@ -42,6 +43,12 @@ fn fate(arrival: &Arrival, intended: i64) -> (i64, i64, Outcome) {
         _ => Outcome::Ok,
     };
     (lag, service, outcome)
+}
+
+/// Every third user opens a connection.
+fn opening(arrival: &Arrival) -> Option<Opening> {
+    let connect_ns = 1_000 * arrival.user;
+    arrival.user.is_multiple_of(3).then_some(Opening { connect_ns, tls_ns: Some(2 * connect_ns) })
 }
 
 /// A run of one segment by so many workers, written down and read back.
@@ -93,6 +100,7 @@ fn header(plan: &Plan, work: &Workload, workers: u32) -> TrafficHeader {
         segment: None,
         tick_ns: None,
         max_send_lag_ns: 1,
+        lookup_ns: None,
     }
 }
 
@@ -178,6 +186,7 @@ impl Player<'_> {
         let (lag, _, outcome) = fate(&arrival, intended);
         let mut end = ended(&arrival, operation, intended, intended + lag, now);
         (end.outcome, end.status, end.body_bytes) = (outcome, 200, arrival.user);
+        end.parts = Parts { waited: Some(lag), opening: opening(&arrival), first_byte: Some(intended + lag) };
         self.recorder.end(&end);
         journey.requests += 1;
         if poll {
@@ -230,6 +239,7 @@ struct Books {
     served: Latency,
     limited: Latency,
     censored: Latency,
+    timings: Timings,
     statuses: BTreeMap<u16, u64>,
     body_bytes: u64,
     slowest_ns: u64,
@@ -246,6 +256,7 @@ fn merged<'a>(parts: impl IntoIterator<Item = &'a Facts>) -> Record {
             books.served.merge(&row.served);
             books.limited.merge(&row.limited);
             books.censored.merge(&row.censored);
+            books.timings.merge(&row.timings);
             row.statuses.iter().for_each(|(status, n)| *books.statuses.entry(*status).or_default() += n);
             books.body_bytes += row.body_bytes;
             books.slowest_ns = books.slowest_ns.max(row.worst.as_ref().map_or(0, |worst| worst.response_ns));

@@ -41,6 +41,7 @@ pub(crate) struct Stage {
     names: Vec<String>,
     timeout: i64,
     connect_timeout: i64,
+    first_byte_timeout: i64,
     connections: usize,
 }
 
@@ -105,6 +106,7 @@ impl Stage {
             names: own.operations(),
             timeout: nanos(target.timeout),
             connect_timeout: nanos(target.connect_timeout),
+            first_byte_timeout: target.first_byte_timeout.map_or(i64::MAX, nanos),
             connections: target.connections.get() as usize,
         }))
     }
@@ -143,6 +145,7 @@ impl Stage {
             pool: PoolSetup { route, connections, streams: 1, uses, worker: 0, workers: 1 },
             timeout: self.timeout,
             connect_timeout: self.connect_timeout,
+            first_byte_timeout: self.first_byte_timeout,
             connections: uses,
             clock,
             start,

@@ -6,6 +6,7 @@ use std::time::Duration;
 use plimsoll_record::latency::Histogram;
 use plimsoll_record::ledger::Class;
 use plimsoll_record::summary::{CheckTotal, Facts, Percentile, Scope, Totals};
+use plimsoll_record::timings::Timings;
 use plimsoll_record::traffic::SegmentFact;
 use plimsoll_record::units::{Unit, show_count, show_duration};
 use serde_json::{Map, Value, json};
@@ -80,6 +81,21 @@ fn block(title: &str, totals: &Totals) -> String {
     }
     out.push_str(&latency_line("response", totals, Totals::response, &totals.served.response));
     out.push_str(&latency_line("service", totals, Totals::service, &totals.served.service));
+    out.push_str(&part_lines(&totals.timings));
+    out
+}
+
+/// A line for each part of requests' time that some request had.
+fn part_lines(timings: &Timings) -> String {
+    let mut out = String::new();
+    for (name, histogram) in timings.parts().into_iter().filter(|(_, histogram)| !histogram.is_empty()) {
+        let parts = QUANTILES.iter().filter_map(|(name, q)| Some(format!("{name} {}", nanos(histogram.quantile(*q)?))));
+        let mut parts: Vec<String> = parts.collect();
+        parts.extend(histogram.max().map(|max| format!("max {}", nanos(max))));
+        // Every answer has a first byte; of the others it matters how many requests had them.
+        parts.extend((name != "first_byte").then(|| format!("({})", count(histogram.count()))));
+        out.push_str(&format!("  {:<11} {}\n", name.replace('_', " "), parts.join("  ")));
+    }
     out
 }
 
@@ -140,6 +156,9 @@ fn generator_lines(facts: &Facts) -> String {
     if let Some(segment) = segment(facts) {
         out.push_str(&format!("note: this is segment {} of {} of the load\n", segment.number, segment.of));
     }
+    if let Some(lookup) = lookup_ns(facts) {
+        out.push_str(&format!("note: the target's name was looked up once, in {}\n", nanos(lookup)));
+    }
     if let Some(tick) = tick_ns(facts) {
         out.push_str(&format!("note: precision coarse: arrivals were sent at multiples of {}\n", nanos(tick)));
     }
@@ -163,6 +182,10 @@ fn tick_ns(facts: &Facts) -> Option<u64> {
     facts.traffic.as_ref()?.header.body.tick_ns
 }
 
+fn lookup_ns(facts: &Facts) -> Option<u64> {
+    facts.traffic.as_ref()?.header.body.lookup_ns
+}
+
 fn segment(facts: &Facts) -> Option<SegmentFact> {
     facts.traffic.as_ref()?.header.body.segment
 }
@@ -181,6 +204,7 @@ fn json(facts: &Facts) -> Value {
         "phases": phases,
         "total": totals_json(&facts.totals(&Scope::default())),
         "checks": facts.checks(&Scope::default()).iter().map(check_json).collect::<Vec<_>>(),
+        "lookup_ns": lookup_ns(facts),
         "generator": {
             "sent": facts.generator().map(|row| row.sent).sum::<u64>(),
             "tick_ns": tick_ns(facts),
@@ -218,6 +242,7 @@ fn totals_json(totals: &Totals) -> Map<String, Value> {
         "achieved_per_s": totals.throughput(),
         "response_ns": quantiles_json(totals, Totals::response, &totals.served.response),
         "service_ns": quantiles_json(totals, Totals::service, &totals.served.service),
+        "parts_ns": parts_json(&totals.timings),
     });
     match value {
         Value::Object(map) => map,
@@ -238,6 +263,22 @@ fn quantiles_json(
     map.insert("mean".to_owned(), json!(histogram.mean()));
     map.insert("max".to_owned(), json!(histogram.max()));
     Value::Object(map)
+}
+
+/// The parts of requests' time, those that nobody had left out.
+fn parts_json(timings: &Timings) -> Value {
+    let parts = timings.parts().into_iter().filter(|(_, histogram)| !histogram.is_empty());
+    let parts = parts.map(|(name, histogram)| {
+        let mut map = Map::new();
+        map.insert("count".to_owned(), json!(histogram.count()));
+        for (name, q) in QUANTILES {
+            map.insert(name.to_owned(), json!(histogram.quantile(q)));
+        }
+        map.insert("mean".to_owned(), json!(histogram.mean()));
+        map.insert("max".to_owned(), json!(histogram.max()));
+        (name.to_owned(), Value::Object(map))
+    });
+    Value::Object(parts.collect())
 }
 
 fn show(percentile: Percentile) -> String {
@@ -261,6 +302,22 @@ fn plural(n: u64, word: &str) -> String {
 mod tests {
     use super::*;
     use plimsoll_record::checks::CheckCount;
+    use plimsoll_record::timings::Opening;
+
+    #[test]
+    fn parts_of_time_are_a_line_each_as_far_as_requests_had_them() {
+        let mut timings = Timings::default();
+        assert_eq!((part_lines(&timings).as_str(), parts_json(&timings)), ("", json!({})));
+        timings.open(Opening { connect_ns: 250_000, tls_ns: None });
+        timings.first_byte.record(2_000_000);
+        let lines = part_lines(&timings);
+        let starts: Vec<&str> = lines.lines().map(|line| line[..14].trim()).collect();
+        assert_eq!(starts, ["connect", "first byte"], "{lines}");
+        assert!(lines.lines().next().is_some_and(|line| line.ends_with("(1)")), "{lines}");
+        let json = parts_json(&timings);
+        assert_eq!((&json["connect"]["count"], json["tls"].is_null()), (&json!(1), true));
+        assert!(json["first_byte"]["p99"].as_u64().is_some_and(|p99| p99.abs_diff(2_000_000) < 2_000), "{json}");
+    }
 
     #[test]
     fn checks_are_a_line_each_and_none_are_nothing() {

@@ -64,6 +64,8 @@ pub struct Target {
     pub timeout: Duration,
     /// How long to wait for a connection. Default 10 s.
     pub connect_timeout: Duration,
+    /// How long to wait for the head of an answer, from the send. `None`: as long as for the whole answer.
+    pub first_byte_timeout: Option<Duration>,
     /// The most connections open at once, over all workers. Default 1,000. Beyond it, arrivals wait.
     pub connections: NonZeroU32,
     /// Which HTTP is spoken.

@@ -86,6 +86,9 @@ impl Lines {
         }
         self.line("timeout", &quoted_duration(target.timeout));
         self.line("connect_timeout", &quoted_duration(target.connect_timeout));
+        if let Some(timeout) = target.first_byte_timeout {
+            self.line("first_byte_timeout", &quoted_duration(timeout));
+        }
         self.line("connections", &target.connections.to_string());
         self.line("http", &quote(http_word(target.http)));
         self.line("streams", &target.streams.to_string());

@@ -103,6 +103,7 @@ fn row(second: i64) -> TrafficFact {
         served,
         limited: Latency::default(),
         censored: Latency::default(),
+        timings: plimsoll_record::timings::Timings::default(),
         statuses: BTreeMap::from([(200, REQUESTS)]),
         checks: BTreeMap::new(),
         body_bytes: 6 * REQUESTS,
@@ -126,5 +127,6 @@ fn header() -> TrafficHeader {
         segment: None,
         tick_ns: None,
         max_send_lag_ns: 10_000_000,
+        lookup_ns: None,
     }
 }

@@ -52,6 +52,8 @@ pub enum Outcome {
     Io,
     /// No connection within the plan's timeout.
     ConnectTimedOut,
+    /// Nothing of an answer within the plan's timeout for the first byte.
+    FirstByteTimedOut,
     /// No complete answer within the plan's timeout.
     TimedOut,
     /// Never sent: the backlog was full and the plan says to drop.
@@ -81,7 +83,7 @@ pub enum Class {
 
 impl Outcome {
     /// The number of outcomes, for arrays indexed by `outcome as usize`.
-    pub const COUNT: usize = 23;
+    pub const COUNT: usize = 24;
 
     /// Every outcome, in the order of its discriminant.
     pub const ALL: [Self; Self::COUNT] = [
@@ -105,6 +107,7 @@ impl Outcome {
         Self::NotBuilt,
         Self::Io,
         Self::ConnectTimedOut,
+        Self::FirstByteTimedOut,
         Self::TimedOut,
         Self::Dropped,
         Self::Unfinished,
@@ -134,6 +137,7 @@ impl Outcome {
             Self::NotBuilt => "not_built",
             Self::Io => "io",
             Self::ConnectTimedOut => "connect_timed_out",
+            Self::FirstByteTimedOut => "first_byte_timed_out",
             Self::TimedOut => "timed_out",
             Self::Dropped => "dropped",
             Self::Unfinished => "unfinished",
@@ -163,7 +167,7 @@ impl Outcome {
             | Self::OutOfMemory
             | Self::NotBuilt
             | Self::Io => Class::Error,
-            Self::ConnectTimedOut | Self::TimedOut => Class::TimedOut,
+            Self::ConnectTimedOut | Self::FirstByteTimedOut | Self::TimedOut => Class::TimedOut,
             Self::Dropped => Class::Dropped,
             Self::Unfinished => Class::Unfinished,
         }

@@ -17,6 +17,7 @@ pub mod failures;
 pub mod latency;
 pub mod ledger;
 pub mod requests;
+pub mod timings;
 pub mod traffic;
 
 pub mod events;

@@ -13,6 +13,7 @@ use crate::clock::Offset;
 use crate::files::{EndReason, FactFile, FactKind, FactWriter, ReadError, WriteError};
 use crate::latency::Latency;
 use crate::ledger::{Ledger, Outcome};
+use crate::timings::Timings;
 
 /// What kind of file this is, for the reader and the writer.
 #[derive(Debug)]
@@ -49,6 +50,10 @@ pub struct TrafficHeader {
     pub tick_ns: Option<u64>,
     /// A send lag beyond this many nanoseconds makes an interval suspect; see `GeneratorHealth`.
     pub max_send_lag_ns: u64,
+    /// How long the target's name took to be looked up, once, before the first connection; `None` where the target is
+    /// an address, and in records that lack it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lookup_ns: Option<u64>,
 }
 
 /// One part of a load that several generators share.
@@ -124,6 +129,9 @@ pub struct Interval {
     /// How long requests were waited for that timed out or never finished: lower bounds of their latency.
     #[serde(default, skip_serializing_if = "Latency::is_empty")]
     pub censored: Latency,
+    /// How long parts of requests took; empty in records that lack it.
+    #[serde(default, skip_serializing_if = "Timings::is_empty")]
+    pub timings: Timings,
     /// Answers by status code.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub statuses: BTreeMap<u16, u64>,
@@ -406,6 +414,7 @@ mod tests {
             segment: None,
             tick_ns: None,
             max_send_lag_ns: 10_000_000,
+            lookup_ns: None,
         }
     }
 
@@ -423,6 +432,7 @@ mod tests {
             served: Latency::default(),
             limited: Latency::default(),
             censored: Latency::default(),
+            timings: crate::timings::Timings::default(),
             statuses: BTreeMap::new(),
             checks: BTreeMap::new(),
             body_bytes: 0,

@@ -42,6 +42,7 @@ fn recorded(criteria: &str) -> TempDir {
         segment: None,
         tick_ns: None,
         max_send_lag_ns: 10_000_000,
+        lookup_ns: None,
     };
     let mut traffic = TrafficWriter::create(dir.path(), "loadgen test", Offset::ZERO, header).unwrap();
     for second in 0..60 {
@@ -88,6 +89,7 @@ fn ten_requests(second: i64) -> Interval {
         served,
         limited: Latency::default(),
         censored: Latency::default(),
+        timings: plimsoll_record::timings::Timings::default(),
         statuses: BTreeMap::from([(200, 10)]),
         checks: BTreeMap::new(),
         body_bytes: 0,

@@ -277,6 +277,7 @@ fn answer(outcome: Outcome) -> Answer {
         | Outcome::Closed
         | Outcome::Protocol
         | Outcome::Io
+        | Outcome::FirstByteTimedOut
         | Outcome::TimedOut
         | Outcome::Unfinished => Answer::Unknown,
         Outcome::Refused

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use plimsoll_record::ledger::Class;
+use plimsoll_record::ledger::Outcome;
 
 use crate::goal::{Finding, Goal, Standing};
 use crate::place::Place;
@@ -19,7 +19,7 @@ pub(super) fn examine(run: &JudgedRun<'_>, place: &Place, goal: &Goal) -> Findin
     };
     let limit = Duration::try_from_secs_f64(goal.limit).unwrap_or_default();
     let (surely, possibly) = response.at_or_above(limit);
-    let waited_longer = totals.ledger.class(Class::TimedOut) > 0 && timeout(run) >= limit;
+    let waited_longer = totals.ledger.count(Outcome::TimedOut) > 0 && timeout(run) >= limit;
     let (beyond, within) = (surely > 0 || waited_longer, possibly == 0 && censored == 0);
     let standing = match (beyond, within, goal.wants_less()) {
         (true, _, true) | (_, true, false) => Standing::Missed,
@@ -40,7 +40,7 @@ pub(super) fn examine(run: &JudgedRun<'_>, place: &Place, goal: &Goal) -> Findin
     }
 }
 
-/// How long a request that timed out waited at least.
+/// How long a request waited at least that was given up for want of a whole answer.
 fn timeout(run: &JudgedRun<'_>) -> Duration {
     run.plan.target.as_ref().map_or(Duration::ZERO, |target| target.timeout)
 }

@@ -126,7 +126,7 @@ mod tests {
     use super::*;
     use crate::answer::CheckResults;
     use crate::fixtures::plan_for;
-    use crate::recorder::Ended;
+    use crate::recorder::{Ended, Parts};
     use bytes::Bytes;
     use plimsoll_plan::{Part, Secret, Template};
     use plimsoll_record::files::FactFile;
@@ -147,6 +147,7 @@ mod tests {
             status,
             body_bytes,
             checks: CheckResults::NONE,
+            parts: Parts::NONE,
         };
         FailedAnswer { ended, failed_check: Some(1), body: Bytes::from_static(body) }
     }

@@ -17,7 +17,9 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use plimsoll_plan::{AddressRange, HttpVersion, Target};
+use plimsoll_record::RunClock;
 use plimsoll_record::ledger::Outcome;
+use plimsoll_record::timings::Opening;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio_rustls::client::TlsStream;
@@ -91,12 +93,18 @@ pub(crate) struct Route {
     local: Vec<IpAddr>,
     tls: Option<Arc<Tls>>,
     http: HttpVersion,
+    /// What connections are timed by.
+    clock: RunClock,
+    lookup_ns: Option<u64>,
 }
 
 impl Route {
     /// Resolves the target's name, reads its PEM files, and tries its local addresses.
     pub(crate) fn prepare(target: &Target) -> Result<Self, RouteError> {
+        let clock = RunClock::start();
+        let began = clock.now();
         let resolved = target.url.socket_addrs(|| None);
+        let lookup_ns = target.url.domain().map(|_| clock.now().since(began));
         let addresses = resolved.map_err(|source| RouteError::Resolve { address: address_of(target), source })?;
         let local: Vec<IpAddr> = target.local_addresses.iter().copied().flat_map(AddressRange::addresses).collect();
         if let (false, Some(first)) = (local.is_empty(), addresses.first()) {
@@ -111,7 +119,7 @@ impl Route {
             bound.map_err(|source| RouteError::LocalAddress { address: *address, source })?;
         }
         let tls = if target.url.scheme() == "https" { Some(Arc::new(Tls::prepare(target)?)) } else { None };
-        Ok(Self { addresses, local, tls, http: target.http })
+        Ok(Self { addresses, local, tls, http: target.http, clock, lookup_ns })
     }
 
     /// The protocol, where it is known before the first connection.
@@ -129,6 +137,11 @@ impl Route {
         self.local.iter().filter(fits).count().max(1) as u64
     }
 
+    /// How long the target's name took to be looked up; `None` when it is an address.
+    pub(crate) fn lookup_ns(&self) -> Option<u64> {
+        self.lookup_ns
+    }
+
     /// How TLS is spoken, if it is.
     pub(crate) fn tls(&self) -> Option<&Tls> {
         self.tls.as_deref()
@@ -136,15 +149,24 @@ impl Route {
 
     /// Opens the `turn`-th connection: to the first address that accepts one, from the local address whose turn it is.
     pub(crate) async fn open(&self, turn: usize) -> Result<Stream, DialError> {
+        self.open_timed(turn).await.map(|(stream, _)| stream)
+    }
+
+    /// The same, and how long each part of it took.
+    pub(crate) async fn open_timed(&self, turn: usize) -> Result<(Stream, Opening), DialError> {
+        let began = self.clock.now();
         let stream = self.connect(turn).await.map_err(DialError::Connect)?;
-        let Some(tls) = &self.tls else { return Ok(Stream::Plain(stream)) };
+        let connected = self.clock.now();
+        let opening = Opening { connect_ns: connected.since(began), tls_ns: None };
+        let Some(tls) = &self.tls else { return Ok((Stream::Plain(stream), opening)) };
         let secured = tls.secure(stream).await.map_err(DialError::Tls)?;
+        let opening = Opening { tls_ns: Some(self.clock.now().since(connected)), ..opening };
         let stream = Stream::Secured(Box::new(Secured { stream: secured, tls: Arc::clone(tls) }));
         if self.http == HttpVersion::Two && stream.negotiated() != Protocol::Two {
             tls.note_version();
             return Err(DialError::Version);
         }
-        Ok(stream)
+        Ok((stream, opening))
     }
 
     async fn connect(&self, turn: usize) -> io::Result<TcpStream> {

@@ -18,7 +18,7 @@ use plimsoll_record::ledger::Outcome;
 use super::dial::Stream;
 use super::outcome::outcome_of;
 use super::socket::Socket;
-use super::{Answer, Broken};
+use super::{Answer, Broken, HeadWatch};
 use crate::answer::{Keeper, Wants};
 use crate::request::RequestBody;
 
@@ -81,7 +81,12 @@ impl Connection {
     }
 
     /// Sends `request` and waits for the whole answer. What is not wanted of it is read and counted, not kept.
-    pub(crate) async fn exchange(&mut self, request: Request<RequestBody>, wants: Wants) -> Result<Answer, Broken> {
+    pub(crate) async fn exchange(
+        &mut self,
+        request: Request<RequestBody>,
+        wants: Wants,
+        head: &HeadWatch,
+    ) -> Result<Answer, Broken> {
         // Handing the request over wakes the connection, which is polled right after.
         self.waker.running.store(true, Ordering::Relaxed);
         let mut response = pin!(self.sender.send_request(request));
@@ -99,7 +104,11 @@ impl Connection {
                     }
                 }
                 let Some(reading) = &mut reading else { return Poll::Pending };
-                reading.poll(cx, connection.closed)
+                let answer = reading.poll(cx, connection.closed);
+                if answer.is_pending() {
+                    head.arrived();
+                }
+                answer
             })
         })
         .await

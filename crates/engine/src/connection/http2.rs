@@ -15,10 +15,11 @@ use h2::client::{self, SendRequest};
 use h2::{Reason, RecvStream};
 use hyper::{Request, Response};
 use plimsoll_record::ledger::Outcome;
+use plimsoll_record::timings::Opening;
 
 use super::dial::Stream;
 use super::outcome::io_outcome;
-use super::{Answer, Broken};
+use super::{Answer, Broken, HeadWatch};
 use crate::answer::{Keeper, Wants};
 use crate::request::RequestBody;
 
@@ -33,6 +34,8 @@ pub(super) type Driver = client::Connection<Stream, Bytes>;
 pub(super) struct Shared {
     state: RefCell<State>,
     seats: Cell<usize>,
+    /// How it was opened, until a seat has taken that down.
+    opening: Cell<Option<Opening>>,
     /// When the last answer came, in nanoseconds from the start of the traffic.
     heard: Cell<i64>,
     /// Those who wait for it to open, or to end.
@@ -52,7 +55,13 @@ enum State {
 impl Shared {
     pub(super) fn opening() -> Rc<Self> {
         let (seats, heard) = (Cell::new(0), Cell::new(i64::MIN));
-        Rc::new(Self { state: RefCell::new(State::Opening), seats, heard, listeners: RefCell::default() })
+        let (state, opening) = (RefCell::new(State::Opening), Cell::new(None));
+        Rc::new(Self { state, seats, opening, heard, listeners: RefCell::default() })
+    }
+
+    /// This is how it was opened.
+    pub(super) fn note_opening(&self, opening: Opening) {
+        self.opening.set(Some(opening));
     }
 
     /// Requests can be sent.
@@ -121,8 +130,9 @@ pub(super) async fn drive(driver: Driver, secured: bool) -> Outcome {
 pub(super) async fn ask(stream: Stream, request: Request<RequestBody>, wants: Wants) -> Result<Answer, Broken> {
     let secured = stream.is_secured();
     let (mut sender, driver, _) = begin(stream).await.map_err(Broken::NotSent)?;
+    let head = HeadWatch::idle();
     tokio::select! {
-        answer = send(&mut sender, request, wants) => answer.map_err(|error| broken(&error, secured)),
+        answer = send(&mut sender, request, wants, &head) => answer.map_err(|error| broken(&error, secured)),
         outcome = drive(driver, secured) => Err(Broken::Sent(outcome)),
     }
 }
@@ -161,6 +171,11 @@ impl Seat {
         }
     }
 
+    /// How the connection was opened, for the first seat that asks.
+    pub(super) fn take_opening(&self) -> Option<Opening> {
+        self.shared.opening.take()
+    }
+
     pub(crate) fn is_closed(&self) -> bool {
         self.shared.is_over()
     }
@@ -175,10 +190,15 @@ impl Seat {
         if self.is_closed() { Poll::Ready(()) } else { Poll::Pending }
     }
 
-    pub(crate) async fn exchange(&mut self, request: Request<RequestBody>, wants: Wants) -> Result<Answer, Broken> {
+    pub(crate) async fn exchange(
+        &mut self,
+        request: Request<RequestBody>,
+        wants: Wants,
+        head: &HeadWatch,
+    ) -> Result<Answer, Broken> {
         let Some((sender, secured)) = &mut self.sender else { return Err(Broken::NotSent(Outcome::Closed)) };
         let secured = *secured;
-        match send(sender, request, wants).await {
+        match send(sender, request, wants, head).await {
             Ok(answer) => Ok(answer),
             Err(error) => {
                 let broken = broken(&error, secured);
@@ -222,16 +242,23 @@ impl From<h2::Error> for Failed {
     }
 }
 
-async fn send(sender: &mut SendRequest<Bytes>, request: Request<RequestBody>, wants: Wants) -> Result<Answer, Failed> {
+async fn send(
+    sender: &mut SendRequest<Bytes>,
+    request: Request<RequestBody>,
+    wants: Wants,
+    head: &HeadWatch,
+) -> Result<Answer, Failed> {
     let unsent = |failure| Failed { failure, unsent: true };
     poll_fn(|cx| sender.poll_ready(cx)).await.map_err(unsent)?;
-    let (head, RequestBody(body)) = request.into_parts();
-    let sent = sender.send_request(Request::from_parts(head, ()), body.is_none());
+    let (parts, RequestBody(body)) = request.into_parts();
+    let sent = sender.send_request(Request::from_parts(parts, ()), body.is_none());
     let (response, mut stream) = sent.map_err(unsent)?;
     if let Some(body) = body {
         stream.send_data(body, true)?;
     }
-    read(response.await?, wants).await
+    let response = response.await?;
+    head.arrived();
+    read(response, wants).await
 }
 
 /// Reads the whole body, to its trailers if it has some.

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use plimsoll_plan::ConnectionUse;
 use plimsoll_record::ledger::Outcome;
+use plimsoll_record::timings::Opening;
 
 use super::dial::{Route, Stream};
 use super::http2::{self, Seat, Shared};
@@ -90,10 +91,10 @@ impl Pool {
         shares.then(|| self.shared.borrow().iter().filter(|shared| !shared.is_over()).count())
     }
 
-    async fn dial(&self) -> Result<Stream, Outcome> {
+    async fn dial(&self) -> Result<(Stream, Opening), Outcome> {
         let turn = self.turn.get();
         self.turn.set(turn.wrapping_add(self.step));
-        self.route.open(turn).await.map_err(|error| error.outcome())
+        self.route.open_timed(turn).await.map_err(|error| error.outcome())
     }
 
     /// A seat on a connection that has one free, else on a new one.
@@ -117,13 +118,13 @@ impl Pool {
     }
 }
 
-/// A connection for one slot: its own, or a seat on one that it shares.
-pub(crate) async fn connect(heart: &Rc<Heart>) -> Result<Connection, Outcome> {
+/// A connection for one slot: its own, or a seat on one that it shares. How it was opened is told to one slot only.
+pub(crate) async fn connect(heart: &Rc<Heart>) -> Result<(Connection, Option<Opening>), Outcome> {
     let pool = &heart.pool;
     if pool.protocol.get() == Some(Protocol::Two) {
-        return Ok(Connection::Shared(pool.seat(heart).ready().await?));
+        return seated(pool.seat(heart)).await;
     }
-    let stream = pool.dial().await?;
+    let (stream, opening) = pool.dial().await?;
     let protocol = pool.protocol.get().unwrap_or_else(|| stream.negotiated());
     if pool.protocol.replace(Some(protocol)).is_none() {
         heart.make_room();
@@ -131,14 +132,21 @@ pub(crate) async fn connect(heart: &Rc<Heart>) -> Result<Connection, Outcome> {
     match protocol {
         Protocol::One => {
             let own = http1::Connection::over(stream).await;
-            Ok(Connection::Own(Box::new(own.map_err(|error| super::outcome::outcome_of(&error))?)))
+            let own = own.map_err(|error| super::outcome::outcome_of(&error))?;
+            Ok((Connection::Own(Box::new(own)), Some(opening)))
         }
         Protocol::Two => {
-            let shared = open_shared(heart, Some(stream));
+            let shared = open_shared(heart, Some((stream, opening)));
             pool.shared.borrow_mut().push(Rc::clone(&shared));
-            Ok(Connection::Shared(Seat::on(&shared).ready().await?))
+            seated(Seat::on(&shared)).await
         }
     }
+}
+
+async fn seated(seat: Seat) -> Result<(Connection, Option<Opening>), Outcome> {
+    let seat = seat.ready().await?;
+    let opening = seat.take_opening();
+    Ok((Connection::Shared(seat), opening))
 }
 
 /// The slot found no connection.
@@ -149,7 +157,7 @@ pub(crate) fn connect_failed(heart: &Heart) {
 }
 
 /// Begins a connection that slots share, over `stream` or a new one.
-fn open_shared(heart: &Rc<Heart>, stream: Option<Stream>) -> Rc<Shared> {
+fn open_shared(heart: &Rc<Heart>, stream: Option<(Stream, Opening)>) -> Rc<Shared> {
     let shared = Shared::opening();
     let task = carry(Rc::clone(heart), Rc::clone(&shared), stream);
     tokio::task::spawn_local(tokio::task::unconstrained(task));
@@ -157,13 +165,14 @@ fn open_shared(heart: &Rc<Heart>, stream: Option<Stream>) -> Rc<Shared> {
 }
 
 /// The task of a shared connection, from its opening to its end.
-async fn carry(heart: Rc<Heart>, shared: Rc<Shared>, stream: Option<Stream>) {
+async fn carry(heart: Rc<Heart>, shared: Rc<Shared>, stream: Option<(Stream, Opening)>) {
     let patience = Duration::from_nanos(heart.connect_timeout.max(0).cast_unsigned());
     let opening = async {
-        let stream = match stream {
+        let (stream, opening) = match stream {
             Some(stream) => stream,
             None => heart.pool.dial().await?,
         };
+        shared.note_opening(opening);
         let secured = stream.is_secured();
         let (sender, driver, allowed) = http2::begin(stream).await?;
         Ok((sender, driver, allowed, secured))

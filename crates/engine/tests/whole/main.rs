@@ -11,5 +11,6 @@ mod local;
 mod outcomes;
 mod people;
 mod singles;
+mod timings;
 mod tls;
 mod truth;

@@ -212,6 +212,8 @@ fn reconnecting(resume: bool) -> (u64, RunOutcome) {
     let (outcome, facts) = record(&plan);
     assert_eq!(count(&facts, Outcome::Ok), 30);
     assert_eq!(server.seen().connections, 30);
+    let timings = totals(&facts).timings;
+    assert_eq!((timings.connect.count(), timings.tls.count()), (30, 30));
     (server.seen().resumed, outcome)
 }
 

@@ -43,6 +43,7 @@ pub(super) fn target(field: &Field<'_>, names: &Names) -> Target {
         connect_timeout: reader
             .optional("connect_timeout", |field| field.positive_duration("10s"))
             .unwrap_or(CONNECT_TIMEOUT),
+        first_byte_timeout: reader.optional("first_byte_timeout", |field| field.positive_duration("5s")),
         connections: reader.optional("connections", Field::positive).unwrap_or(CONNECTIONS),
         http: reader.optional("http", connections::http).unwrap_or(HttpVersion::Auto),
         streams: connections::streams(&reader).unwrap_or(connections::STREAMS),

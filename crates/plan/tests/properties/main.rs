@@ -77,11 +77,11 @@ fn method() -> impl Strategy<Value = Method> {
 fn target() -> impl Strategy<Value = Target> {
     let health = (method(), "/[!-~]{0,8}").prop_map(|(method, path)| HealthCheck { method, path });
     let place = (1..u16::MAX, "[a-z/]{0,8}");
-    let limits = (duration(), duration(), positive(), positive());
+    let limits = (duration(), duration(), option::of(duration()), positive(), positive());
     let says = (option::of(health), headers(), option::of(flows::auth()));
     (place, says, limits, http(), option::of(tls()), vec(range(), 0..3)).prop_map(
         |((port, path), (health, headers, auth), limits, http, tls, local_addresses)| {
-            let (timeout, connect_timeout, connections, streams) = limits;
+            let (timeout, connect_timeout, first_byte_timeout, connections, streams) = limits;
             let scheme = if tls.is_some() { "https" } else { "http" };
             let url = Url::parse(&format!("{scheme}://127.0.0.1:{port}/{path}")).expect("a URL");
             let tls = tls.unwrap_or_default();
@@ -92,6 +92,7 @@ fn target() -> impl Strategy<Value = Target> {
                 auth,
                 timeout,
                 connect_timeout,
+                first_byte_timeout,
                 connections,
                 http,
                 streams,

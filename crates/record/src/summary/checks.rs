@@ -76,6 +76,7 @@ mod tests {
             segment: None,
             tick_ns: None,
             max_send_lag_ns: 1,
+            lookup_ns: None,
         }
     }
 
@@ -96,6 +97,7 @@ mod tests {
             served: crate::latency::Latency::default(),
             limited: crate::latency::Latency::default(),
             censored: crate::latency::Latency::default(),
+            timings: crate::timings::Timings::default(),
             statuses: BTreeMap::new(),
             checks,
             body_bytes: 0,

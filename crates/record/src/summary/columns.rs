@@ -129,6 +129,7 @@ mod tests {
             served,
             limited: Latency::default(),
             censored: Latency::default(),
+            timings: crate::timings::Timings::default(),
             statuses: BTreeMap::new(),
             checks: BTreeMap::new(),
             body_bytes: 0,
@@ -159,6 +160,7 @@ mod tests {
             segment: None,
             tick_ns: None,
             max_send_lag_ns: SECOND,
+            lookup_ns: None,
         };
         let mut writer = TrafficWriter::create(run.path(), "test", Offset::ZERO, header).unwrap();
         facts.iter().for_each(|fact| writer.write(fact).unwrap());

@@ -6,6 +6,7 @@ use crate::checks::CheckCount;
 use crate::clock::Offset;
 use crate::latency::{Histogram, Latency};
 use crate::ledger::{Class, Ledger};
+use crate::timings::Timings;
 use crate::traffic::Interval;
 
 /// Sums over traffic rows.
@@ -19,6 +20,8 @@ pub struct Totals {
     pub limited: Latency,
     /// How long requests were waited for that timed out or never finished.
     pub censored: Latency,
+    /// How long parts of requests took.
+    pub timings: Timings,
     /// Answers by status code.
     pub statuses: BTreeMap<u16, u64>,
     /// How often checks held, by their place in the header's list.
@@ -44,6 +47,7 @@ impl Totals {
         self.served.merge(&interval.served);
         self.limited.merge(&interval.limited);
         self.censored.merge(&interval.censored);
+        self.timings.merge(&interval.timings);
         self.body_bytes += interval.body_bytes;
         for (status, n) in &interval.statuses {
             *self.statuses.entry(*status).or_insert(0) += n;
