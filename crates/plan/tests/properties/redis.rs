@@ -57,7 +57,7 @@ fn server() -> impl Strategy<Value = RedisServer> {
     let place = prop_oneof![
         host().prop_map(RedisPlace::Tcp),
         vec(host(), 1..4).prop_map(RedisPlace::Cluster),
-        "[a-z./ ]{0,9}".prop_map(|path| RedisPlace::Socket(PathBuf::from(format!("/{path}x")))),
+        "[a-z./ ]{0,9}".prop_map(|path| RedisPlace::Socket(PathBuf::from(format!("/r{path}x")))),
         (vec(host(), 1..3), "[a-z]{1,6}", login()).prop_map(|(sentinels, service, login)| RedisPlace::Sentinel {
             sentinels,
             service,
