@@ -67,10 +67,13 @@ fn measure(workspace: &Workspace, options: &PeersOptions, peers: &[Contestant]) 
             cost::measure(&bench, options, peers)
         }
         Table::Cores => scaling::measure(&bench, options, &with_loadgen(&bench, &[Pace::Chosen], peers)),
-        Table::Lag => lag::measure(&bench, options, &with_loadgen(&bench, &[Pace::Fine, Pace::Coarse], peers)),
+        Table::Lag => lag::measure(&bench, options, &with_loadgen(&bench, &LAG_PACES, peers)),
         Table::Freeze => freeze::measure(&bench, options, &with_loadgen(&bench, &[Pace::Chosen], peers)),
     }
 }
+
+/// From the most exact to the cheapest.
+const LAG_PACES: [Pace; 3] = [Pace::Fine, Pace::Coarse, Pace::Millisecond];
 
 fn with_loadgen(bench: &Bench<'_>, paces: &[Pace], peers: &[Contestant]) -> Vec<Contestant> {
     let ours = paces.iter().map(|pace| Contestant::loadgen(bench.binaries.program(LOADGEN), *pace));

@@ -6,7 +6,7 @@
 
 use plimsoll_plan::{Precision, ThinkTime};
 
-use crate::workload::{PhaseLoad, Workload};
+use crate::workload::{PhaseLoad, Workload, nanos};
 
 /// Arrivals per second and worker up to which each one has a wake-up of its own, unless the plan says otherwise.
 const FINE_UP_TO: f64 = 10_000.0;
@@ -27,6 +27,7 @@ impl Tick {
         match precision {
             Some(Precision::Fine) => Self::FINE,
             Some(Precision::Coarse) => Self::COARSE,
+            Some(Precision::Tick(tick)) => Self(nanos(tick).max(1)),
             None if busiest > FINE_UP_TO * f64::from(workers) => Self::COARSE,
             None => Self::FINE,
         }
@@ -96,6 +97,8 @@ mod tests {
     fn the_plan_has_the_last_word() {
         assert_eq!(chosen(open_phase("a", 1.0, SECOND), Some(Precision::Coarse), 1), Tick::COARSE);
         assert_eq!(chosen(open_phase("a", 1e6, SECOND), Some(Precision::Fine), 1), Tick::FINE);
+        let tick = Some(Precision::Tick(Duration::from_millis(2)));
+        assert_eq!(chosen(open_phase("a", 1.0, SECOND), tick, 1).length_ns(), Some(2_000_000));
     }
 
     #[test]

@@ -224,7 +224,14 @@ pub enum Precision {
     Fine,
     /// Those of a quarter of a millisecond with one wake-up: less CPU at high rates, more send lag.
     Coarse,
+    /// Those of this time with one wake-up, from [`SHORTEST_TICK`] to [`LONGEST_TICK`].
+    Tick(Duration),
 }
+
+/// The shortest time whose arrivals share a wake-up.
+pub const SHORTEST_TICK: Duration = Duration::from_micros(10);
+/// The longest: later than this would be more than a coarse timer's error.
+pub const LONGEST_TICK: Duration = Duration::from_millis(10);
 
 /// Whether to keep a log of requests.
 #[derive(Clone, Copy, Debug, PartialEq)]

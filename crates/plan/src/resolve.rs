@@ -12,6 +12,7 @@ mod crowds;
 mod data;
 mod files;
 mod flows;
+mod generator;
 mod headers;
 mod holes;
 mod limiter;
@@ -228,7 +229,7 @@ fn plan(reader: &Reader<'_>) -> Plan {
     let traffic = traffic(reader);
     let limiter_field = reader.field("limiter");
     let timeout = traffic.target.as_ref().map(|target| target.timeout);
-    let generator = target::generator(reader.field("generator").as_ref(), limiter_field.is_some(), timeout);
+    let generator = generator::generator(reader.field("generator").as_ref(), limiter_field.is_some(), timeout);
     let phases = reader.field("phases").as_ref().map(phases::read).unwrap_or_default();
     let limiter = limiter_field.as_ref().map(limiter::read);
     let watch = reader.field("watch").as_ref().map(watch::read);

@@ -125,11 +125,12 @@ impl Lines {
             self.line("workers", &workers.to_string());
         }
         if let Some(precision) = generator.precision {
-            let word = match precision {
-                Precision::Fine => "fine",
-                Precision::Coarse => "coarse",
+            let value = match precision {
+                Precision::Fine => quote("fine"),
+                Precision::Coarse => quote("coarse"),
+                Precision::Tick(tick) => quoted_duration(tick),
             };
-            self.line("precision", &quote(word));
+            self.line("precision", &value);
         }
         self.line("interval", &quoted_duration(generator.interval));
         self.line("max_send_lag", &quoted_duration(generator.max_send_lag));

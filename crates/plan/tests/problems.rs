@@ -83,6 +83,14 @@ fn problems_of_overrides_name_the_override() {
 }
 
 #[test]
+fn a_tick_is_as_short_as_a_timer_and_no_longer_than_its_error() {
+    for tick in ["1us", "0ms", "1s"] {
+        let rendered = read("small.toml", SMALL, &[&format!("generator.precision={tick}")]).unwrap_err();
+        assert!(rendered.contains("from 10us to 10ms"), "{rendered}");
+    }
+}
+
+#[test]
 fn problems_of_a_quick_form_are_told_whether_or_not_it_is_asked_for() {
     let text = format!(
         "{SMALL}[quick]\nphases.stedy.duration = \"1s\"\nphases.steady.duraton = \"1s\"\nusers.count = \"few\"\ntargt = 1\n"

@@ -76,6 +76,8 @@ pub(super) enum Pace {
     Fine,
     /// A wake-up for all arrivals of a tick.
     Coarse,
+    /// The same with ticks of a millisecond, as wrk2's timer has them.
+    Millisecond,
 }
 
 /// Whose schedule a rate is.
@@ -101,6 +103,7 @@ impl Contestant {
             Pace::Chosen => "loadgen",
             Pace::Fine => "loadgen, fine",
             Pace::Coarse => "loadgen, coarse",
+            Pace::Millisecond => "loadgen, 1 ms",
         };
         Contestant { generator: Generator::Loadgen(pace), program, title: title.to_owned() }
     }
@@ -156,7 +159,11 @@ fn plan_text(work: &Work<'_>, pace: Pace) -> String {
         Model::Closed => format!("users = {}", work.connections),
         Model::Open(rate) => format!("rate = \"{rate}/s\""),
     };
-    let precision = if pace == Pace::Fine { "fine" } else { "coarse" };
+    let precision = match pace {
+        Pace::Chosen | Pace::Fine => "fine",
+        Pace::Coarse => "coarse",
+        Pace::Millisecond => "1ms",
+    };
     let Work { url, connections, seconds, threads, .. } = work;
     format!(
         "schema = 1\nname = \"peers\"\n[target]\nurl = \"{url}\"\nconnections = {connections}\n\

@@ -5,20 +5,16 @@ use std::time::Duration;
 
 use url::Url;
 
-use crate::model::{
-    ConnectionUse, Generator, HealthCheck, HttpVersion, Method, Precision, RequestLogging, Target, Users,
-};
-use crate::reader::{Field, Reader, Text};
+use crate::model::{ConnectionUse, HealthCheck, HttpVersion, Method, Target, Users};
+use crate::reader::{Field, Text};
 use crate::template::UserPattern;
 
 use super::names::Names;
-use super::{connections, headers, requests, users as life};
+use super::{connections, headers, requests, users};
 
-const TIMEOUT: Duration = Duration::from_secs(30);
+pub(super) const TIMEOUT: Duration = Duration::from_secs(30);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const CONNECTIONS: NonZeroU32 = NonZeroU32::new(1000).expect("a constant above zero");
-const INTERVAL: Duration = Duration::from_secs(1);
-const MAX_SEND_LAG: Duration = Duration::from_millis(10);
 
 /// The methods by the words of steps and of `health`.
 pub(super) const METHODS: [(&str, Method); 7] = [
@@ -123,8 +119,8 @@ pub(super) fn users(field: Option<&Field<'_>>) -> Users {
         count: reader.optional("count", Field::positive).unwrap_or(std::num::NonZeroU64::MIN),
         id: reader.optional("id", user_pattern).unwrap_or_else(default),
         cookies: reader.optional("cookies", Field::boolean).unwrap_or(false),
-        connections: reader.optional("connections", life::connections).unwrap_or(ConnectionUse::Pool),
-        session: life::session(&reader),
+        connections: reader.optional("connections", users::connections).unwrap_or(ConnectionUse::Pool),
+        session: users::session(&reader),
     };
     reader.finish();
     users
@@ -145,39 +141,4 @@ fn user_pattern(field: &Field<'_>) -> Option<UserPattern> {
         None => text.reject("the users' pattern has no `{n}`", None, "write for example `user-{n}`"),
     }
     None
-}
-
-/// Reads `[generator]`; some defaults depend on the rest of the plan.
-pub(super) fn generator(field: Option<&Field<'_>>, has_limiter: bool, timeout: Option<Duration>) -> Generator {
-    let mut generator = Generator {
-        workers: None,
-        precision: None,
-        interval: INTERVAL,
-        max_send_lag: MAX_SEND_LAG,
-        requests: if has_limiter { RequestLogging::All } else { RequestLogging::None },
-        failed_bodies: None,
-        slow: None,
-        drain: timeout.unwrap_or(TIMEOUT),
-    };
-    if let Some(reader) = field.map(|field| field.table("[generator]")) {
-        read_generator(&reader, &mut generator);
-        reader.finish();
-    }
-    generator
-}
-
-fn read_generator(reader: &Reader<'_>, generator: &mut Generator) {
-    generator.workers = reader.optional("workers", Field::positive);
-    let words = [("fine", Precision::Fine), ("coarse", Precision::Coarse)];
-    generator.precision = reader.optional("precision", |field| field.choice(&words));
-    let interval = reader.optional("interval", |field| field.duration(Duration::from_millis(100), "1s"));
-    let max_send_lag = reader.optional("max_send_lag", |field| field.positive_duration("10ms"));
-    let requests = reader.optional("requests", life::request_logging);
-    generator.failed_bodies = life::failed_bodies(reader);
-    generator.slow = reader.optional("slow", |field| field.positive_duration("3s"));
-    let drain = reader.optional("drain", |field| field.duration(Duration::ZERO, "30s"));
-    generator.interval = interval.unwrap_or(generator.interval);
-    generator.max_send_lag = max_send_lag.unwrap_or(generator.max_send_lag);
-    generator.requests = requests.unwrap_or(generator.requests);
-    generator.drain = drain.unwrap_or(generator.drain);
 }

@@ -236,6 +236,11 @@ fn watch() -> impl Strategy<Value = Watch> {
     )
 }
 
+/// Whole microseconds, as a person would write them.
+fn tick() -> impl Strategy<Value = Precision> {
+    (10..=10_000_u64).prop_map(|micros| Precision::Tick(Duration::from_micros(micros)))
+}
+
 fn generator() -> impl Strategy<Value = Generator> {
     let requests = prop_oneof![
         Just(RequestLogging::All),
@@ -244,7 +249,7 @@ fn generator() -> impl Strategy<Value = Generator> {
         (1..100_u8).prop_map(|percent| RequestLogging::Share(f64::from(percent) * 0.01)),
     ];
     let log = (requests, option::of(positive()), option::of(positive_duration()));
-    let precision = option::of(prop_oneof![Just(Precision::Fine), Just(Precision::Coarse)]);
+    let precision = option::of(prop_oneof![Just(Precision::Fine), Just(Precision::Coarse), tick()]);
     (option::of(positive()), precision, interval(), duration(), log, duration()).prop_map(
         |(workers, precision, interval, max_send_lag, (requests, failed_bodies, slow), drain)| Generator {
             workers,
