@@ -136,7 +136,11 @@ impl fmt::Display for RedisServer {
         let scheme = if self.tls.is_some() { "rediss" } else { "redis" };
         match &self.place {
             RedisPlace::Tcp(address) => write!(f, "{scheme}://{address}")?,
-            RedisPlace::Socket(path) => write!(f, "unix:{}", path.display())?,
+            RedisPlace::Socket(path) => {
+                // Two slashes at the beginning would be read as the scheme's own.
+                let own = if path.as_os_str().as_encoded_bytes().starts_with(b"//") { "//" } else { "" };
+                write!(f, "unix:{own}{}", path.display())?;
+            }
             RedisPlace::Cluster(seeds) => write!(f, "{scheme}-cluster://{}", many(seeds))?,
             RedisPlace::Sentinel { sentinels, service, .. } => {
                 return write!(f, "{scheme}-sentinel://{}/{service}", many(sentinels));
