@@ -10,6 +10,7 @@ use plimsoll_record::metric::{self, Source};
 use plimsoll_record::summary::Scope;
 use plimsoll_record::traffic::TrafficFact;
 use plimsoll_record::units::Unit;
+use plimsoll_record::verdict::Skipped;
 
 use crate::families;
 use crate::place::Place;
@@ -21,8 +22,9 @@ const LISTED: usize = 5;
 /// More failures than this without a criterion on errors deserve a word.
 const FAILURES_WORTH_A_WORD: f64 = 0.05;
 
-pub(crate) fn list(run: &JudgedRun<'_>, criteria: &[Criterion]) -> Vec<String> {
+pub(crate) fn list(run: &JudgedRun<'_>, criteria: &[Criterion], skipped: &[Skipped]) -> Vec<String> {
     let mut concerns = capped(events(run), "alerts and events");
+    concerns.extend(skipped.iter().map(|one| format!("{} was not judged: {}", one.id, one.reason)));
     concerns.extend(capped(notes(run), "notes of loadgen"));
     concerns.extend(failures(run, criteria));
     concerns.extend(capped(checks(run), "checks that failed"));

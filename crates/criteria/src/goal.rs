@@ -1,8 +1,8 @@
 //! A criterion's comparison, and what a look at the data found.
 
-use plimsoll_plan::{Comparison, Criterion};
+use plimsoll_plan::{Comparison, Expression};
 use plimsoll_record::units::Unit;
-use plimsoll_record::verdict::{Interval, Judgement, Severity};
+use plimsoll_record::verdict::{Evidence, Interval, Judgement, Severity};
 
 use crate::statistics::Range;
 
@@ -20,6 +20,8 @@ pub(crate) struct Goal {
 pub(crate) enum Standing {
     Met,
     Missed,
+    /// Missed, but by what may still be chance: a warning, whatever the severity.
+    Doubtful,
     Undecided,
 }
 
@@ -36,12 +38,14 @@ pub(crate) struct Finding {
     pub(crate) reason: String,
     /// The value is shown, but the limit does not apply to it: no margin is given.
     pub(crate) exempt: bool,
+    /// What else is known.
+    pub(crate) evidence: Evidence,
 }
 
 impl Goal {
-    pub(crate) fn of(criterion: &Criterion) -> Self {
-        let expression = &criterion.expression;
-        Self { comparison: expression.comparison, limit: expression.limit.value, unit: expression.metric.unit() }
+    /// An expression's comparison with a limit that is known.
+    pub(crate) fn at(expression: &Expression, limit: f64) -> Self {
+        Self { comparison: expression.comparison, limit, unit: expression.metric.unit() }
     }
 
     /// Compares a value that is known exactly.
@@ -96,7 +100,7 @@ impl Standing {
         match (self, severity) {
             (Self::Met, _) => Judgement::Pass,
             (Self::Missed, Severity::Require) => Judgement::Fail,
-            (Self::Missed, Severity::Prefer) => Judgement::Warn,
+            (Self::Missed, Severity::Prefer) | (Self::Doubtful, _) => Judgement::Warn,
             (Self::Undecided, _) => Judgement::Inconclusive,
         }
     }
@@ -114,6 +118,7 @@ impl Finding {
             effective_samples: None,
             reason: reason.into(),
             exempt: false,
+            evidence: Evidence::default(),
         }
     }
 

@@ -11,7 +11,7 @@ mod shortage;
 
 mod spans;
 
-use plimsoll_plan::{Criterion, Metric};
+use plimsoll_plan::{Criterion, Metric, Tally};
 use plimsoll_record::files::EndReason;
 use plimsoll_record::ledger::{Class, Outcome};
 use plimsoll_record::summary::{Scope, Window};
@@ -220,9 +220,16 @@ fn waits(run: &JudgedRun<'_>, judged: &Judged) -> String {
 
 /// Which metrics a trouble may have spoilt.
 fn distorts(cause: Cause, metric: &Metric, unfinished: &dyn Fn() -> bool) -> bool {
-    let latency = matches!(metric, Metric::Percentile { .. } | Metric::Mean | Metric::Max);
-    let rate = matches!(metric, Metric::Throughput | Metric::Count);
-    let share = matches!(metric, Metric::ErrorRate | Metric::LimitedShare);
+    let (latency, rate, share) = match metric {
+        Metric::Percentile { .. } | Metric::Mean | Metric::Max | Metric::RecoveryTime { .. } => (true, false, false),
+        Metric::Throughput | Metric::Count => (false, true, false),
+        Metric::Answers { tally: Tally::Count | Tally::Rate, .. } => (false, true, false),
+        Metric::ErrorRate | Metric::LimitedShare | Metric::Answers { tally: Tally::Share, .. } => (false, false, true),
+        // A rate that is not carried shows in late answers: so does a generator that is late.
+        Metric::Knee(_) => (true, false, false),
+        Metric::Drift(of) => return distorts(cause, of, unfinished),
+        _ => (false, false, false),
+    };
     match cause {
         Cause::NoTraffic => latency || rate || share,
         Cause::Incomplete => rate || (latency || share) && unfinished(),

@@ -3,13 +3,15 @@
 use plimsoll_plan::{Criterion, Plan};
 use plimsoll_record::files::{FORMAT, ReadError};
 use plimsoll_record::summary::{Facts, Scope};
-use plimsoll_record::verdict::{CriterionResult, GeneratorHealth, Judgement, Severity, TrafficGlance, Verdict};
+use plimsoll_record::verdict::{
+    CriterionResult, GeneratorHealth, Judgement, Severity, Skipped, TrafficGlance, Verdict,
+};
 
-use crate::goal::Goal;
+use crate::baseline::Baseline;
+use crate::criterion::{self, Judged};
 use crate::health::Health;
-use crate::place::Place;
 use crate::run::JudgedRun;
-use crate::{calibration, concerns, families, recommendations, rounding, stopped, words};
+use crate::{calibration, concerns, recommendations, rounding, stopped, words};
 
 /// Why a run could not be judged at all.
 #[derive(Debug, thiserror::Error)]
@@ -27,25 +29,43 @@ pub enum JudgeError {
 /// # Errors
 /// [`JudgeError`] when a file of the run that is read on demand is damaged.
 pub fn judge(facts: &Facts, plan: &Plan, criteria: &[Criterion]) -> Result<Verdict, JudgeError> {
-    let run = JudgedRun::new(facts, plan);
+    judge_against(facts, plan, criteria, &[])
+}
+
+/// The same, in comparison with earlier runs: what criteria call `baseline`.
+///
+/// # Errors
+/// [`JudgeError`] when a file of a run that is read on demand is damaged.
+pub fn judge_against<'a>(
+    facts: &'a Facts,
+    plan: &'a Plan,
+    criteria: &[Criterion],
+    baselines: &[Baseline<'a>],
+) -> Result<Verdict, JudgeError> {
+    let run = JudgedRun::new(facts, plan).against(baselines);
     let health = Health::examine(&run, criteria);
     let mut results: Vec<CriterionResult> = stopped::result(&run).into_iter().collect();
+    let mut skipped = Vec::new();
     for criterion in criteria {
-        results.push(result(&run, &health, criterion)?);
+        match criterion::judge(&run, &health, criterion)? {
+            Judged::Result(result) => results.push(*result),
+            Judged::Skipped(one) => skipped.push(one),
+        }
     }
     let judgement = results.iter().map(weight).fold(health.judgement(), Judgement::max);
-    let judgement = if criteria.is_empty() { judgement.max(Judgement::Inconclusive) } else { judgement };
+    let judgement = if results.is_empty() { judgement.max(Judgement::Inconclusive) } else { judgement };
     let mut verdict = Verdict {
         format: FORMAT,
         run: facts.run.info().id.clone(),
         plan: plan.name.clone(),
         judgement,
-        sentence: sentence(judgement, &health, &results),
+        sentence: sentence(judgement, &health, &results, &skipped),
         traffic: glance(&run),
         generator: GeneratorHealth { calibration: calibration::sentence(&run), ..health.into_record() },
-        concerns: concerns::list(&run, criteria),
+        concerns: concerns::list(&run, criteria, &skipped),
         recommendations: recommendations::list(&run, &results),
         criteria: results,
+        skipped,
     };
     rounding::round(&mut verdict);
     Ok(verdict)
@@ -63,31 +83,6 @@ fn glance(run: &JudgedRun<'_>) -> Option<TrafficGlance> {
     })
 }
 
-fn result(run: &JudgedRun<'_>, health: &Health, criterion: &Criterion) -> Result<CriterionResult, JudgeError> {
-    let goal = Goal::of(criterion);
-    let place = Place::of(run, &criterion.scope);
-    let found = families::examine(run, &place, &goal, &criterion.expression.metric)?;
-    let found = health.discount(run, &place, &criterion.expression.metric, found);
-    let judgement = found.standing.judgement(criterion.severity);
-    Ok(CriterionResult {
-        id: criterion.id.clone(),
-        expression: criterion.text.clone(),
-        severity: criterion.severity,
-        scope: place.words,
-        judgement,
-        margin: found.value.filter(|_| !found.exempt).and_then(|value| goal.margin(value)),
-        value: found.value,
-        at_least: found.at_least,
-        interval: found.interval,
-        limit: goal.limit,
-        unit: goal.unit,
-        samples: found.samples,
-        effective_samples: found.effective_samples,
-        reason: found.reason,
-        hint: criterion.hint.clone().filter(|_| judgement != Judgement::Pass),
-    })
-}
-
 /// What a criterion weighs in the whole: a missed preference costs a warning, so an undecided one costs no more. With
 /// no data at all nothing is known, whatever the severity.
 fn weight(result: &CriterionResult) -> Judgement {
@@ -98,7 +93,7 @@ fn weight(result: &CriterionResult) -> Judgement {
 }
 
 /// What decided, without the word for the judgement itself: every renderer says that first in its own way.
-fn sentence(judgement: Judgement, health: &Health, results: &[CriterionResult]) -> String {
+fn sentence(judgement: Judgement, health: &Health, results: &[CriterionResult], skipped: &[Skipped]) -> String {
     if judgement == Judgement::Pass {
         return match results.len() {
             1 => "the criterion is met".to_owned(),
@@ -110,6 +105,7 @@ fn sentence(judgement: Judgement, health: &Health, results: &[CriterionResult]) 
     }
     let deciding: Vec<&CriterionResult> = results.iter().filter(|result| weight(result) == judgement).collect();
     match deciding.as_slice() {
+        [] if !skipped.is_empty() => "no criterion applies to this run: see what was not judged".to_owned(),
         [] => "the plan has no criteria; add [criteria] or pass --criteria FILE".to_owned(),
         [only] => words::decision(only),
         [first, others @ ..] => format!("{} (and {} more)", words::decision(first), others.len()),

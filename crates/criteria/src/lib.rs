@@ -1,13 +1,20 @@
 //! Judges a recorded run: were the plan's criteria met, and can the data prove it?
 //!
 //! [`judge`] is a pure function of facts, plan and criteria: no clock, no unseeded random number, so a verdict can be
-//! computed again, byte for byte. It reads facts through `plimsoll_record::summary` and makes a
+//! computed again, byte for byte; [`judge_against`] compares with earlier runs, too. It reads facts through `plimsoll_record::summary` and makes a
 //! `plimsoll_record::verdict::Verdict`; it renders nothing and writes nothing. [`outlook`] asks before the run whether
 //! it can decide a criterion at all.
 //!
 //! A new kind of criterion touches one new file in `families` and one arm of the match there.
 
 mod judge;
+
+mod criterion;
+mod stretches;
+
+mod baseline;
+mod paired;
+mod reference;
 
 mod place;
 mod run;
@@ -32,5 +39,6 @@ mod words;
 #[cfg(test)]
 mod testing;
 
-pub use judge::{JudgeError, judge};
+pub use baseline::Baseline;
+pub use judge::{JudgeError, judge, judge_against};
 pub use outlook::{Outlook, Prospect, Supply, outlook};

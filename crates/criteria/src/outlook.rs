@@ -5,10 +5,10 @@
 
 use std::time::Duration;
 
-use plimsoll_plan::{Comparison, Criterion, Function, Metric};
+use plimsoll_plan::{Comparison, Criterion, Function, Metric, Reference, Tally};
 
 use crate::families::{is_short, shortest_phase};
-use crate::statistics::{BATCH_SECONDS, MIN_BATCHES, samples_to_certify};
+use crate::statistics::{BATCH_SECONDS, MIN_BATCHES, MIN_POINTS, samples_to_certify};
 use crate::words;
 
 /// What a plan will give a criterion to be judged by.
@@ -49,27 +49,65 @@ pub struct Outlook {
 /// What is to be expected of a criterion, given what the plan will make.
 #[must_use]
 pub fn outlook(criterion: &Criterion, supply: &Supply) -> Outlook {
+    let supply = of_stretch(criterion, supply);
     let expression = &criterion.expression;
-    match &expression.metric {
-        Metric::Series { function: Function::Slope, .. } => of_slope(supply),
-        Metric::Series { .. } | Metric::Fragmentation => of_samples(supply),
+    let outlook = match &expression.metric {
+        Metric::Series { function: Function::Slope, .. } => of_slope(&supply),
+        Metric::Series { .. } | Metric::Fragmentation => of_samples(&supply),
         Metric::Log { .. } => Outlook::new(Prospect::Decidable, "counted by memwatch"),
-        metric => of_requests(fewest(metric, expression.comparison, expression.limit.value), supply),
+        Metric::Integrity(_) => Outlook::new(Prospect::Undecidable, "nothing records what was written and read back"),
+        Metric::RecoveryTime { .. } => Outlook::new(Prospect::Decidable, "watched from the end of the phase on"),
+        metric => of_requests(fewest(metric, expression.comparison, expression.limit.known()), &supply),
+    };
+    match (&expression.limit.reference, outlook.prospect) {
+        (Some(Reference::Baseline), Prospect::Decidable) => Outlook {
+            prospect: Prospect::Doubtful,
+            reason: format!("{}, and an earlier run to compare with", outlook.reason),
+            ..outlook
+        },
+        _ => outlook,
+    }
+}
+
+/// What one stretch gets, when each is judged by itself.
+fn of_stretch(criterion: &Criterion, supply: &Supply) -> Supply {
+    let (Some(every), Some(window)) = (criterion.options.every, supply.window) else { return *supply };
+    let share = every.length.as_secs_f64() / window.as_secs_f64().max(f64::MIN_POSITIVE);
+    if share >= 1.0 {
+        return *supply;
+    }
+    Supply {
+        requests: supply.requests * share,
+        bounds: (supply.bounds.0 * share, supply.bounds.1.map(|most| most * share)),
+        window: Some(every.length),
+        every: supply.every,
     }
 }
 
 /// The fewest requests with which it can be met, when all of them are as it wants them.
-fn fewest(metric: &Metric, comparison: Comparison, limit: f64) -> u64 {
+fn fewest(metric: &Metric, comparison: Comparison, limit: Option<f64>) -> u64 {
+    // A limit that is measured itself is known afterwards.
+    let limit = limit.unwrap_or(0.5);
     let wants_less = matches!(comparison, Comparison::Less | Comparison::LessOrEqual);
+    let is_share =
+        matches!(metric, Metric::ErrorRate | Metric::LimitedShare | Metric::Answers { tally: Tally::Share, .. });
     match metric {
         Metric::Percentile { quantile, .. } if wants_less => samples_to_certify(1.0 - quantile),
         Metric::Percentile { quantile, .. } => samples_to_certify(*quantile),
         // A limit of none or all is about what happened, and needs no proof.
-        Metric::ErrorRate | Metric::LimitedShare if limit <= 0.0 || limit >= 1.0 => 1,
-        Metric::ErrorRate | Metric::LimitedShare if comparison == Comparison::Equal => 1,
-        Metric::ErrorRate | Metric::LimitedShare if wants_less => samples_to_certify(limit),
-        Metric::ErrorRate | Metric::LimitedShare => samples_to_certify(1.0 - limit),
+        _ if is_share && (limit <= 0.0 || limit >= 1.0 || comparison == Comparison::Equal) => 1,
+        _ if is_share && wants_less => samples_to_certify(limit),
+        _ if is_share => samples_to_certify(1.0 - limit),
+        // Enough parts in which the percentile is not simply the largest value.
+        Metric::Drift(of) => MIN_POINTS as u64 * fewest_of_part(of),
         Metric::Mean => 2,
+        _ => 1,
+    }
+}
+
+fn fewest_of_part(metric: &Metric) -> u64 {
+    match metric {
+        Metric::Percentile { quantile, .. } => (1.0 / (1.0 - quantile) - 1e-9).ceil() as u64,
         _ => 1,
     }
 }

@@ -1,7 +1,11 @@
-//! Where a criterion is judged: its phase and endpoint, found in the record.
+//! Where a criterion is judged: its phases, endpoint and times, found in the record.
+
+use std::time::Duration;
 
 use plimsoll_plan::Scope as Named;
 use plimsoll_record::summary::{Scope, Window};
+use plimsoll_record::traffic::PhaseFact;
+use plimsoll_record::units::show_duration;
 
 use crate::run::JudgedRun;
 use crate::statistics::batch_count;
@@ -23,26 +27,26 @@ impl Place {
     pub(crate) fn of(run: &JudgedRun<'_>, named: &Named) -> Self {
         let mut place = Self { scope: Scope::default(), window: None, words: words(named), missing: None };
         match &run.facts.traffic {
-            Some(traffic) => place.resolve(run, &traffic.header.body.phases, &traffic.header.body.operations, named),
-            None if named.phase.is_some() => place.missing = Some("no traffic was recorded".to_owned()),
+            Some(traffic) => {
+                place.resolve(run, &traffic.header.body.phases, &traffic.header.body.operations, named);
+                place.cut(named);
+                place.check(named);
+            }
+            None if !named.phases.is_empty() => place.missing = Some("no traffic was recorded".to_owned()),
             None => {}
         }
         place
     }
 
-    fn resolve(
-        &mut self,
-        run: &JudgedRun<'_>,
-        phases: &[plimsoll_record::traffic::PhaseFact],
-        operations: &[String],
-        named: &Named,
-    ) {
+    fn resolve(&mut self, run: &JudgedRun<'_>, phases: &[PhaseFact], operations: &[String], named: &Named) {
         self.window = run.facts.run_window();
-        if let Some(name) = &named.phase {
-            self.scope.phase = index_of(phases.iter().map(|phase| phase.name.as_str()), name);
-            self.window = run.facts.phase_window(name);
-            if self.scope.phase.is_none() {
-                self.missing = Some(format!("the record has no phase `{name}`"));
+        let index = |name: &String| index_of(phases.iter().map(|phase| phase.name.as_str()), name);
+        if let (Some(first), Some(last)) = (named.phases.first(), named.phases.last()) {
+            self.scope.phase = index(first);
+            self.scope.through = index(last).filter(|_| named.phases.len() > 1);
+            match named.phases.iter().find(|name| index(name).is_none()) {
+                Some(name) => self.missing = Some(format!("the record has no phase `{name}`")),
+                None => self.window = run.facts.scope_window(&self.scope),
             }
         }
         if let Some(name) = &named.endpoint {
@@ -51,12 +55,44 @@ impl Place {
                 self.missing = Some(format!("the record has no endpoint `{name}`"));
             }
         }
+    }
+
+    /// `from` and `to` count from the start of the window.
+    fn cut(&mut self, named: &Named) {
+        let Some(window) = self.window.filter(|_| named.from.is_some() || named.to.is_some()) else { return };
+        let from = window.from.after(named.from.unwrap_or_default());
+        let to = named.to.map_or(window.to, |to| window.from.after(to));
+        self.focus(window.intersection(Window { from, to }));
+    }
+
+    fn check(&mut self, named: &Named) {
         if self.missing.is_none() && self.window.is_some_and(|window| window.seconds() <= 0.0) {
-            self.missing = Some(match &named.phase {
+            self.missing = Some(match named.phases.first() {
+                Some(_) if named.from.is_some() => "the run ended before these times".to_owned(),
                 Some(phase) => format!("the run ended before phase `{phase}` began"),
                 None => "no traffic was recorded".to_owned(),
             });
         }
+    }
+
+    fn focus(&mut self, window: Window) {
+        self.window = Some(window);
+        self.scope.window = Some(window);
+    }
+
+    /// The same place, but only in this part of its time.
+    pub(crate) fn within(&self, window: Window) -> Self {
+        let mut part = self.clone();
+        part.focus(self.window.map_or(window, |whole| whole.intersection(window)));
+        part
+    }
+
+    /// Its time in stretches of equal length; what is left at the end is in none.
+    pub(crate) fn stretches(&self, length: Duration) -> Vec<Self> {
+        let Some(window) = self.window else { return Vec::new() };
+        let count = (window.seconds() / length.as_secs_f64() + 1e-9).floor() as u32;
+        let edge = |n: u32| window.from.after(length * n);
+        (0..count).map(|n| self.within(Window { from: edge(n), to: edge(n + 1) })).collect()
     }
 
     /// How long it lasts, in seconds.
@@ -68,6 +104,11 @@ impl Place {
     pub(crate) fn batching(&self) -> Batching {
         Batching { window: self.window.unwrap_or_default(), count: batch_count(self.seconds()) }
     }
+
+    /// Its time cut into this many equal parts.
+    pub(crate) fn parts(&self, count: usize) -> Batching {
+        Batching { window: self.window.unwrap_or_default(), count: count.max(1) }
+    }
 }
 
 fn index_of<'a>(mut names: impl Iterator<Item = &'a str>, wanted: &str) -> Option<u32> {
@@ -75,9 +116,19 @@ fn index_of<'a>(mut names: impl Iterator<Item = &'a str>, wanted: &str) -> Optio
 }
 
 fn words(named: &Named) -> String {
-    let phase = named.phase.iter().map(|name| format!("phase {name}"));
+    let phases = match named.phases.as_slice() {
+        [] => None,
+        [one] => Some(format!("phase {one}")),
+        several => Some(format!("phases {}", several.join(", "))),
+    };
+    let times = match (named.from, named.to) {
+        (None, None) => None,
+        (Some(from), None) => Some(format!("from {}", show_duration(from))),
+        (None, Some(to)) => Some(format!("up to {}", show_duration(to))),
+        (Some(from), Some(to)) => Some(format!("{} to {}", show_duration(from), show_duration(to))),
+    };
     let endpoint = named.endpoint.iter().map(|name| format!("endpoint {name}"));
-    phase.chain(endpoint).collect::<Vec<_>>().join(", ")
+    phases.into_iter().chain(times).chain(endpoint).collect::<Vec<_>>().join(", ")
 }
 
 /// Equal batches of a window.

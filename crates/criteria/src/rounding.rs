@@ -14,6 +14,10 @@ pub(crate) fn round(verdict: &mut Verdict) {
         optional(&mut result.value);
         optional(&mut result.margin);
         optional(&mut result.effective_samples);
+        result.limit = rounded(result.limit);
+        optional(&mut result.evidence.warn_limit);
+        optional(&mut result.evidence.passes_at);
+        optional(&mut result.evidence.decides_after_s);
         if let Some(interval) = &mut result.interval {
             interval.low = rounded(interval.low);
             interval.high = rounded(interval.high);

@@ -8,6 +8,8 @@ use plimsoll_record::files::ReadError;
 use plimsoll_record::requests::RequestLog;
 use plimsoll_record::summary::{Facts, Scope, Totals};
 
+use crate::baseline::Baseline;
+
 /// Everything a criterion may look at.
 #[derive(Debug)]
 pub(crate) struct JudgedRun<'a> {
@@ -16,11 +18,19 @@ pub(crate) struct JudgedRun<'a> {
     requests: OnceCell<Option<RequestLog>>,
     /// Most criteria of a plan share a scope, and merging histograms is what judging costs.
     totals: RefCell<Vec<(Scope, Rc<Totals>)>>,
+    /// Earlier runs to compare with; they have none of their own.
+    pub(crate) baselines: Vec<JudgedRun<'a>>,
 }
 
 impl<'a> JudgedRun<'a> {
     pub(crate) fn new(facts: &'a Facts, plan: &'a Plan) -> Self {
-        Self { facts, plan, requests: OnceCell::new(), totals: RefCell::default() }
+        Self { facts, plan, requests: OnceCell::new(), totals: RefCell::default(), baselines: Vec::new() }
+    }
+
+    /// The same, to be compared with earlier runs.
+    pub(crate) fn against(self, baselines: &[Baseline<'a>]) -> Self {
+        let baselines = baselines.iter().map(|baseline| Self::new(baseline.facts, baseline.plan)).collect();
+        Self { baselines, ..self }
     }
 
     /// True when the plan makes traffic; one that only watches has no phases.

@@ -3,7 +3,7 @@
 use plimsoll_record::events::{Event, Level};
 use plimsoll_record::metric::Metric;
 use plimsoll_record::units::Unit;
-use plimsoll_record::verdict::{CriterionResult, Judgement, Severity};
+use plimsoll_record::verdict::{CriterionResult, Evidence, Judgement, Severity};
 
 use crate::goal::Finding;
 use crate::run::JudgedRun;
@@ -61,5 +61,6 @@ fn failed(expression: String, value: Option<f64>, limit: f64, unit: Unit, reason
         effective_samples,
         reason: format!("the run was stopped: {reason}"),
         hint: None,
+        evidence: Evidence::default(),
     }
 }

@@ -56,11 +56,15 @@ impl Second {
     }
 }
 
-/// A run to be recorded: one phase `steady` from second 0, whose criteria are judged.
+/// A run to be recorded: from second 0 a phase `steady` whose criteria are judged, unless there are others.
 #[derive(Debug)]
 pub(crate) struct Script {
     pub(crate) criteria: String,
     pub(crate) seconds: Vec<Second>,
+    /// What a second operation, `write`, did meanwhile; the first is `check`.
+    pub(crate) writes: Vec<Second>,
+    /// Other phases than `steady`, one after another: name, seconds, rate.
+    pub(crate) phases: Vec<(&'static str, u64, &'static str)>,
     pub(crate) generator: Vec<GeneratorInterval>,
     pub(crate) planned: Option<u64>,
     pub(crate) segment: Option<SegmentFact>,
@@ -87,6 +91,8 @@ impl Script {
         Self {
             criteria: String::new(),
             seconds: (0..seconds).map(second).collect(),
+            writes: Vec::new(),
+            phases: Vec::new(),
             generator: (0..seconds).map(healthy).collect(),
             planned: None,
             segment: None,
@@ -125,7 +131,10 @@ impl Script {
     }
 
     pub(crate) fn plan(&self) -> Plan {
-        let (seconds, criteria) = (self.seconds.len().max(1), &self.criteria);
+        let criteria = &self.criteria;
+        let step = if self.writes.is_empty() { "" } else { "[[flows.check.steps]]\nname = \"write\"\npost = \"/\"" };
+        let default = if self.phases.is_empty() { "phase = \"steady\"" } else { "" };
+        let phases: String = self.phases().iter().map(phase).collect();
         let text = format!(
             r#"
 schema = 1
@@ -133,15 +142,13 @@ name = "test"
 [target]
 url = "http://127.0.0.1:1"
 timeout = "5s"
-[[phases]]
-name = "steady"
-duration = "{seconds}s"
-rate = "100/s"
+{phases}
 [flows.check]
 [[flows.check.steps]]
 name = "check"
 get = "/"
 expect = {{ status = [200], limited = 429 }}
+{step}
 [limiter]
 key = "user.id"
 limits = ["5/s", "10/min"]
@@ -150,12 +157,29 @@ window = "fixed"
 redis = "redis://127.0.0.1:1"
 logs = [{{ path = "errors.log" }}, {{ path = "limits.log", event = "RATE_LIMITED", count_by = "type" }}]
 [criteria]
-phase = "steady"
+{default}
 {criteria}
 "#
         );
         let source = SourceText { name: "test plan".to_owned(), text };
         plimsoll_plan::parse(&source, &[], &Surroundings::NONE).unwrap_or_else(|problems| panic!("{problems}"))
+    }
+
+    fn phases(&self) -> Vec<(&'static str, u64, &'static str)> {
+        let steady = ("steady", self.seconds.len().max(1) as u64, "\"100/s\"");
+        if self.phases.is_empty() { vec![steady] } else { self.phases.clone() }
+    }
+
+    /// The same run with these phases: name, seconds, rate as it stands in the plan.
+    pub(crate) fn phases_are(mut self, phases: &[(&'static str, u64, &'static str)]) -> Self {
+        self.phases = phases.to_vec();
+        self
+    }
+
+    /// The same run with a second operation.
+    pub(crate) fn writes(mut self, second: impl FnMut(u64) -> Second) -> Self {
+        self.writes = (0..self.seconds.len() as u64).map(second).collect();
+        self
     }
 
     /// Records the run.
@@ -193,18 +217,26 @@ phase = "steady"
         verdict.criteria[0].clone()
     }
 
+    fn phase_facts(&self) -> Vec<PhaseFact> {
+        let mut start = 0;
+        let fact = |(name, seconds, _): (&str, u64, &str)| {
+            let start_ns = at(start as f64);
+            start += seconds;
+            let end_ns = Some(at(start as f64));
+            PhaseFact { name: name.to_owned(), start_ns, end_ns, planned_arrivals: self.planned }
+        };
+        self.phases().into_iter().map(fact).collect()
+    }
+
     fn write_traffic(&self, run: &RunDir) {
         let end = Offset((self.seconds.len() as u64 * SECOND).cast_signed());
+        let operations = if self.writes.is_empty() { 1 } else { 2 };
+        let phases = self.phase_facts();
         let header = TrafficHeader {
             start_ns: Offset::ZERO,
             every_ns: SECOND,
-            phases: vec![PhaseFact {
-                name: "steady".to_owned(),
-                start_ns: Offset::ZERO,
-                end_ns: Some(end),
-                planned_arrivals: self.planned,
-            }],
-            operations: vec!["check".to_owned()],
+            phases: self.phase_facts(),
+            operations: ["check", "write"].map(str::to_owned).into_iter().take(operations).collect(),
             checks: vec![CheckFact { operation: 0, name: "has items".to_owned(), soft: false }],
             workers: 1,
             segment: self.segment,
@@ -213,8 +245,14 @@ phase = "steady"
             lookup_ns: None,
         };
         let mut writer = TrafficWriter::create(run.path(), "loadgen test", Offset::ZERO, header).unwrap();
-        for (i, second) in (0..).zip(&self.seconds) {
-            writer.write(&TrafficFact::Interval(Box::new(interval(i, second)))).unwrap();
+        for (operation, seconds) in (0..).zip([&self.seconds, &self.writes]) {
+            for (i, second) in (0..).zip(seconds) {
+                let mut row = Interval { operation, phase: phase_of(&phases, at(i as f64)), ..interval(i, second) };
+                if operation > 0 {
+                    row.checks.clear();
+                }
+                writer.write(&TrafficFact::Interval(Box::new(row))).unwrap();
+            }
         }
         for row in &self.generator {
             writer.write(&TrafficFact::Generator(row.clone())).unwrap();
@@ -232,6 +270,15 @@ phase = "steady"
 /// The check of the plan held for every answer that did not fail it.
 fn checks(second: &Second) -> CheckCount {
     CheckCount { passed: second.ok_ms.len() as u64, failed: second.ledger().count(Outcome::FailedCheck) }
+}
+
+fn phase((name, seconds, rate): &(&str, u64, &str)) -> String {
+    format!("[[phases]]\nname = \"{name}\"\nduration = \"{seconds}s\"\nrate = {rate}\n")
+}
+
+fn phase_of(phases: &[PhaseFact], at: Offset) -> u32 {
+    let index = phases.iter().position(|phase| phase.end_ns.is_none_or(|end| at < end));
+    index.unwrap_or(phases.len() - 1) as u32
 }
 
 fn interval(i: u64, second: &Second) -> Interval {
@@ -297,6 +344,15 @@ impl Recorded {
         let mut log = RequestWriter::create(self.dir.path(), kept).unwrap();
         log.write(&moved).unwrap();
         log.finish().unwrap();
+    }
+
+    /// As if it had been recorded elsewhere.
+    pub(crate) fn on_another_machine(&mut self) {
+        let path = self.dir.path().join("run.json");
+        let mut info: serde_json::Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+        info["machine"]["cores"] = 4_096.into();
+        std::fs::write(&path, info.to_string()).unwrap();
+        self.facts = Facts::load(self.dir.path()).unwrap();
     }
 
     pub(crate) fn judge(&self) -> Verdict {

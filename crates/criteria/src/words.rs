@@ -17,8 +17,14 @@ pub(crate) fn how_much_longer(seconds: f64, factor: f64) -> String {
     if !factor.is_finite() || factor > LONGEST_FACTOR {
         return "the value is so close to the limit that no run of a practical length will decide".to_owned();
     }
-    let longer = (seconds * factor.max(1.0) * ALLOWANCE).round();
+    let longer = longer(seconds, factor).unwrap_or_default();
     format!("about {} would decide, this was {}", duration(longer), duration(seconds))
+}
+
+/// The same in seconds; `None` when no practical length will do.
+pub(crate) fn longer(seconds: f64, factor: f64) -> Option<f64> {
+    let practical = factor.is_finite() && factor <= LONGEST_FACTOR;
+    practical.then(|| (seconds * factor.max(1.0) * ALLOWANCE).round())
 }
 
 /// Seconds in words.

@@ -33,7 +33,10 @@ mod write;
 
 pub use build::PlanBuilder;
 pub use condition::{Condition, Operand, Operator, Value};
-pub use criteria::{Comparison, Criterion, Expression, Function, Metric, Scope};
+pub use criteria::{
+    Answers, Bound, Comparison, Criterion, Elsewhere, Every, Expression, Function, Integrity, Metric, OnInconclusive,
+    Options, Reference, Scope, Tally, When,
+};
 pub use data::{AtEnd, Attachment, DataSet, DataSource, FileFact, Rows, Take};
 pub use diagnostics::{Problems, SourceText};
 pub use flow::{

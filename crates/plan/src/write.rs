@@ -3,6 +3,7 @@
 //! Written line by line, not through a serialiser: steps and headers have an order, and units read better than
 //! numbers. The same plan always gives the same bytes.
 
+mod criteria;
 mod flows;
 mod phases;
 mod redis;
@@ -13,9 +14,7 @@ use std::time::Duration;
 
 use plimsoll_record::events::Level;
 use plimsoll_record::units::Quantity;
-use plimsoll_record::verdict::Severity;
 
-use crate::criteria::Criterion;
 use crate::model::{
     AddressRange, ConnectionUse, Generator, Limit, Limiter, Method, Plan, Precision, RequestLogging, Session,
     SessionLength, Target, Tls, Users, WindowKind,
@@ -175,22 +174,6 @@ impl Lines {
         }
         self.line("logs", &list(watch.logs.iter().map(log)));
         self.line("alerts", &list(watch.alerts.iter().map(alert)));
-    }
-
-    fn criterion(&mut self, criterion: &Criterion) {
-        self.table(&format!("[criteria.{}]", key(&criterion.id)));
-        let severity = match criterion.severity {
-            Severity::Require => "require",
-            Severity::Prefer => "prefer",
-        };
-        self.line(severity, &quote(&criterion.text));
-        self.line("phase", &quote(criterion.scope.phase.as_deref().unwrap_or("*")));
-        if let Some(endpoint) = &criterion.scope.endpoint {
-            self.line("endpoint", &quote(endpoint));
-        }
-        if let Some(hint) = &criterion.hint {
-            self.line("hint", &quote(hint));
-        }
     }
 }
 

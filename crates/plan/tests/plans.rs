@@ -381,8 +381,9 @@ require = ["log.app.SLOW <= 3", "max(host.cpu_share) < 90%"]
     );
     let plan = read(&text, &[]);
     let scope = |phase: Option<&str>, endpoint: Option<&str>| Scope {
-        phase: phase.map(str::to_owned),
+        phases: phase.map(str::to_owned).into_iter().collect(),
         endpoint: endpoint.map(str::to_owned),
+        ..Scope::default()
     };
     let seen: Vec<_> = plan.criteria.iter().map(|one| (one.id.as_str(), one.scope.clone())).collect();
     let expected = [

@@ -162,13 +162,25 @@ impl Facts {
         })
     }
 
-    /// Totals of everything that matches `scope`. The time is the scope's phase window, or the whole run.
+    /// The time that a scope covers: its phases or the whole run, as far as they lie in its window.
     #[must_use]
-    pub fn totals(&self, scope: &Scope) -> Totals {
-        let window = match scope.phase {
-            Some(phase) => self.phase_windows().get(phase as usize).copied(),
+    pub fn scope_window(&self, scope: &Scope) -> Option<Window> {
+        let whole = match scope.phase {
+            Some(first) => {
+                let windows = self.phase_windows();
+                let last = scope.through.unwrap_or(first) as usize;
+                windows.get(first as usize..=last)?.iter().copied().reduce(Window::hull)
+            }
             None => self.run_window(),
         };
+        let whole = whole?;
+        Some(scope.window.map_or(whole, |window| whole.intersection(window)))
+    }
+
+    /// Totals of everything that matches `scope`. The time is what the scope covers.
+    #[must_use]
+    pub fn totals(&self, scope: &Scope) -> Totals {
+        let window = self.scope_window(scope);
         let mut totals = Totals { seconds: window.map_or(0.0, |window| window.seconds()), ..Totals::default() };
         for interval in self.intervals(scope) {
             totals.add(interval);

@@ -67,6 +67,20 @@ pub struct Verdict {
     pub concerns: Vec<String>,
     /// What to do next, where the data supports advice.
     pub recommendations: Vec<String>,
+    /// Criteria that were not judged because they do not apply to this run, by the plan's own `when`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub skipped: Vec<Skipped>,
+}
+
+/// A criterion that was not judged.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Skipped {
+    /// Its id.
+    pub id: String,
+    /// The expression as the plan states it.
+    pub expression: String,
+    /// Why it does not apply.
+    pub reason: String,
 }
 
 /// The whole run's traffic in a few numbers: for tables over many runs, not for judging.
@@ -133,6 +147,40 @@ pub struct CriterionResult {
     /// The plan's hint, shown when the criterion is not met.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hint: Option<String>,
+    /// What the judgement hangs on, for those who want to know more than the reason.
+    #[serde(default, skip_serializing_if = "Evidence::is_empty")]
+    pub evidence: Evidence,
+}
+
+/// What a judgement hangs on: numbers behind the sentences of [`CriterionResult::reason`].
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Evidence {
+    /// The limit beyond which it warns, in the result's unit, when that is another one than `limit`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub warn_limit: Option<f64>,
+    /// Where a limit comes from that was measured itself: another endpoint or phase, earlier runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit_from: Option<String>,
+    /// The limit, in the result's unit, that these data would just have shown to be kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub passes_at: Option<f64>,
+    /// How many observations too many were beyond the limit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub excess: Option<u64>,
+    /// About how long the judged stretch would have to be to decide, in seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decides_after_s: Option<f64>,
+    /// What to do about it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recommendation: Option<String>,
+}
+
+impl Evidence {
+    /// True when nothing is known beyond the reason.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// A confidence interval.

@@ -135,6 +135,7 @@ mod tests {
             effective_samples: Some(240.0),
             reason: String::new(),
             hint: None,
+            evidence: plimsoll_record::verdict::Evidence::default(),
         }
     }
 

@@ -261,7 +261,7 @@ fn replay_user(requests: &[Request], window_ns: i64, oracle: &mut Oracle, tally:
 }
 
 fn in_scope(row: &RequestRow, scope: &Scope) -> bool {
-    scope.phase.is_none_or(|phase| phase == u32::from(row.phase))
+    scope.has_phase(u32::from(row.phase))
         && scope.operation.is_none_or(|operation| operation == u32::from(row.operation))
 }
 

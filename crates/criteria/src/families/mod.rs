@@ -10,6 +10,11 @@ mod percentile;
 mod rate;
 mod share;
 
+mod answers;
+mod drift;
+mod knee;
+mod recovery;
+
 mod coverage;
 mod fragmentation;
 mod series;
@@ -18,6 +23,7 @@ mod slope;
 mod limiter;
 mod oracle;
 
+mod integrity;
 mod logs;
 
 use plimsoll_plan::{Function, Metric};
@@ -47,6 +53,11 @@ pub(crate) fn examine(run: &JudgedRun<'_>, place: &Place, goal: &Goal, metric: &
         Metric::LimitedShare => share::limited(run, place, goal),
         Metric::Throughput => rate::throughput(run, place, goal),
         Metric::Count => rate::count(run, place, goal),
+        Metric::Answers { tally, answers } => answers::examine(run, place, goal, *tally, answers),
+        Metric::Drift(of) => drift::examine(run, place, goal, of),
+        Metric::RecoveryTime { phase, quantile } => recovery::examine(run, place, goal, phase, *quantile),
+        Metric::Knee(condition) => knee::examine(run, place, goal, condition.as_deref())?,
+        Metric::Integrity(integrity) => integrity::examine(*integrity),
         Metric::LimiterEffectiveness => limiter::effectiveness(run, place, goal)?,
         Metric::LimiterFalseRejects => limiter::false_rejects(run, place, goal)?,
         Metric::Fragmentation => fragmentation::examine(run, place, goal),
@@ -57,7 +68,7 @@ pub(crate) fn examine(run: &JudgedRun<'_>, place: &Place, goal: &Goal, metric: &
 }
 
 fn needs_traffic(metric: &Metric) -> bool {
-    !matches!(metric, Metric::Fragmentation | Metric::Log { .. } | Metric::Series { .. })
+    !matches!(metric, Metric::Fragmentation | Metric::Log { .. } | Metric::Series { .. } | Metric::Integrity(_))
 }
 
 /// What a source is called in sentences, and where its samples come from.

@@ -11,11 +11,12 @@ use std::time::Duration;
 
 use plimsoll_record::latency::Histogram;
 use plimsoll_record::summary::Percentile;
+use plimsoll_record::verdict::Evidence;
 
 use crate::goal::{Finding, Goal, Standing, interval};
 use crate::place::Place;
 use crate::run::JudgedRun;
-use crate::statistics::{CONFIDENCE, Counts, Range, ShareEstimate, estimate_share, samples_to_certify};
+use crate::statistics::{CONFIDENCE, Counts, Range, ShareEstimate, estimate_share, most_hits, samples_to_certify};
 use crate::words;
 
 pub(super) fn examine(run: &JudgedRun<'_>, place: &Place, goal: &Goal, quantile: f64, service: bool) -> Finding {
@@ -36,7 +37,8 @@ pub(super) fn examine(run: &JudgedRun<'_>, place: &Place, goal: &Goal, quantile:
         samples: slower.possibly.total,
         effective_samples: slower.possibly.effective,
         reason: reason(place, goal, value, range, slower, allowed, standing),
-        exempt: false,
+        evidence: evidence(place.seconds(), goal, slower.possibly, allowed, standing),
+        ..Finding::missing("")
     }
 }
 
@@ -73,20 +75,37 @@ fn reason(
     text + &words::low_confidence(few.effective, place.seconds())
 }
 
-/// The interval of a share shrinks with the square root of the time: `T' = T (h / d)^2`, with h the distance from the
-/// share to the interval's end on the limit's side and d the distance to the limit.
+fn evidence(seconds: f64, goal: &Goal, estimate: ShareEstimate, allowed: f64, standing: Standing) -> Evidence {
+    let most = most_hits(&estimate, allowed).unwrap_or(0);
+    Evidence {
+        excess: (goal.wants_less() && standing != Standing::Met).then(|| estimate.hits - most.min(estimate.hits)),
+        decides_after_s: (standing == Standing::Undecided)
+            .then(|| words::longer(seconds, factor(estimate, allowed)))
+            .flatten(),
+        ..Evidence::default()
+    }
+}
+
 fn what_would_decide(seconds: f64, estimate: ShareEstimate, allowed: f64) -> String {
+    let longer = words::how_much_longer(seconds, factor(estimate, allowed));
+    if estimate.hits > 0 {
+        return longer;
+    }
+    let needed = samples_to_certify(allowed);
+    format!("{} requests without a slow one are needed, {longer}", words::count(needed))
+}
+
+/// How many times as long would decide. The interval of a share shrinks with the square root of the time:
+/// `T' = T (h / d)^2`, with h the distance from the share to the interval's end on the limit's side and d the distance
+/// to the limit.
+fn factor(estimate: ShareEstimate, allowed: f64) -> f64 {
     if estimate.hits == 0 {
-        let needed = samples_to_certify(allowed);
-        let factor = needed as f64 / estimate.total as f64;
-        return format!("{} requests without a slow one are needed, {}", words::count(needed), {
-            words::how_much_longer(seconds, factor)
-        });
+        return samples_to_certify(allowed) as f64 / estimate.total as f64;
     }
     let distance = (estimate.share - allowed).abs();
     let below = estimate.share < allowed;
     let half = if below { estimate.range.high - estimate.share } else { estimate.share - estimate.range.low };
-    words::how_much_longer(seconds, (half / distance).powi(2))
+    (half / distance).powi(2)
 }
 
 /// How many requests took at least as long as a limit, counted both ways.

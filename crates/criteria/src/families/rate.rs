@@ -71,7 +71,12 @@ mod tests {
             let criterion = &recorded.plan.criteria[0];
             let place = Place::of(&run, &criterion.scope);
             let never_called = Scope { operation: Some(1), ..place.scope.clone() };
-            count(&run, &Place { scope: never_called, ..place }, &Goal::of(criterion)).value
+            count(
+                &run,
+                &Place { scope: never_called, ..place },
+                &Goal::at(&criterion.expression, criterion.expression.limit.offset),
+            )
+            .value
         };
         assert_eq!(examined(Script::healthy(30)), Some(0.0));
         assert_eq!(examined(Script::of(30, |_| Second::default())), None);

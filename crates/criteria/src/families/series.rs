@@ -4,6 +4,7 @@
 //! many holes nothing passes.
 
 use plimsoll_plan::Function;
+use plimsoll_record::Offset;
 use plimsoll_record::metric::Metric;
 
 use super::coverage::{self, Coverage};
@@ -15,9 +16,10 @@ use crate::words;
 pub(super) fn examine(run: &JudgedRun<'_>, place: &Place, goal: &Goal, function: Function, metric: &Metric) -> Finding {
     let found = run.facts.series(metric.source).and_then(|series| {
         let window = coverage::window(series, place.window)?;
-        Some((Coverage::of(series, metric, window), series.stats(metric, Some(window))?))
+        let values = series.values(metric, Some(window));
+        Some((Coverage::of(series, metric, window), series.stats(metric, Some(window))?, values))
     });
-    let Some((coverage, stats)) = found else { return no_samples(metric) };
+    let Some((coverage, stats, values)) = found else { return no_samples(metric) };
     if let Some(reason) = coverage.too_little() {
         return Finding { samples: stats.count as u64, ..Finding::missing(reason) };
     }
@@ -26,10 +28,21 @@ pub(super) fn examine(run: &JudgedRun<'_>, place: &Place, goal: &Goal, function:
         Function::Min => (stats.min, "the smallest of"),
         Function::Mean | Function::Slope => (stats.mean, "the mean of"),
         Function::Last => (stats.last, "the last of"),
+        Function::Rate => match rate(&values) {
+            Some(rate) => (rate, "from the first to the last of"),
+            None => return Finding { samples: 1, ..Finding::missing("one sample is too few for a rate") },
+        },
     };
     let mut finding = Finding::plain(goal, value, stats.count as u64, "is");
     finding.reason += &format!(": {what} {} samples", words::count(stats.count as u64));
     finding.never_met(coverage.obstacle())
+}
+
+/// Per second, from the first to the last value.
+fn rate(values: &[(Offset, f64)]) -> Option<f64> {
+    let ((first_at, first), (last_at, last)) = (values.first()?, values.last()?);
+    let seconds = last_at.since(*first_at) as f64 / 1e9;
+    (seconds > 0.0).then(|| (last - first) / seconds)
 }
 
 pub(super) fn no_samples(metric: &Metric) -> Finding {

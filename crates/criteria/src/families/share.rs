@@ -2,28 +2,36 @@
 //! autocorrelation.
 
 use plimsoll_plan::Comparison;
-use plimsoll_record::ledger::{Class, Ledger};
+use plimsoll_record::ledger::Class;
+use plimsoll_record::traffic::Interval;
+use plimsoll_record::verdict::Evidence;
 
 use crate::goal::{Finding, Goal, Standing, interval};
 use crate::place::Place;
 use crate::run::JudgedRun;
-use crate::statistics::{CONFIDENCE, Counts, ShareEstimate, estimate_share, samples_to_certify};
+use crate::statistics::{CONFIDENCE, Counts, ShareEstimate, estimate_share, most_hits, samples_to_certify};
 use crate::words;
 
 pub(super) fn error_rate(run: &JudgedRun<'_>, place: &Place, goal: &Goal) -> Finding {
-    examine(run, place, goal, "failed", Ledger::failures)
+    examine(run, place, goal, "failed", |row| row.ledger.failures())
 }
 
 pub(super) fn limited(run: &JudgedRun<'_>, place: &Place, goal: &Goal) -> Finding {
-    examine(run, place, goal, "were rate-limited", |ledger| ledger.class(Class::Limited))
+    examine(run, place, goal, "were rate-limited", |row| row.ledger.class(Class::Limited))
 }
 
-fn examine(run: &JudgedRun<'_>, place: &Place, goal: &Goal, did: &str, hits: impl Fn(&Ledger) -> u64) -> Finding {
+pub(super) fn examine(
+    run: &JudgedRun<'_>,
+    place: &Place,
+    goal: &Goal,
+    did: &str,
+    hits: impl Fn(&Interval) -> u64,
+) -> Finding {
     let batching = place.batching();
     let mut batches = vec![Counts::default(); batching.count];
     for row in run.facts.intervals(&place.scope) {
         let batch = &mut batches[batching.index(row.at_ns)];
-        batch.hits += hits(&row.ledger);
+        batch.hits += hits(row);
         batch.total += row.ledger.finished();
     }
     let Some(estimate) = estimate_share(&batches) else {
@@ -49,6 +57,7 @@ fn examine(run: &JudgedRun<'_>, place: &Place, goal: &Goal, did: &str, hits: imp
         samples: estimate.total,
         effective_samples: estimate.effective,
         reason,
+        evidence: evidence(place.seconds(), &estimate, goal, standing),
         ..Finding::missing("")
     }
 }
@@ -65,19 +74,40 @@ fn standing(goal: &Goal, estimate: &ShareEstimate) -> Standing {
     if absolute { goal.compare(estimate.share) } else { goal.compare_range(estimate.range) }
 }
 
-/// As for percentiles: `T' = T (h / d)^2`.
+fn evidence(seconds: f64, estimate: &ShareEstimate, goal: &Goal, standing: Standing) -> Evidence {
+    let most = |limit| most_hits(estimate, limit).unwrap_or(0);
+    let open = standing == Standing::Undecided;
+    Evidence {
+        excess: (goal.wants_less() && standing != Standing::Met)
+            .then(|| estimate.hits - most(goal.limit).min(estimate.hits)),
+        decides_after_s: open.then(|| words::longer(seconds, factor(estimate, goal))).flatten(),
+        ..Evidence::default()
+    }
+}
+
 fn what_would_decide(seconds: f64, estimate: &ShareEstimate, goal: &Goal) -> String {
+    let longer = words::how_much_longer(seconds, factor(estimate, goal));
+    match certifying(estimate, goal) {
+        Some(needed) => format!("{} requests like these are needed, {longer}", words::count(needed)),
+        None => longer,
+    }
+}
+
+/// With no hits, or hits only, a number of requests decides.
+fn certifying(estimate: &ShareEstimate, goal: &Goal) -> Option<u64> {
     let side = if estimate.share < goal.limit { goal.limit } else { 1.0 - goal.limit };
     let extreme = estimate.hits == 0 || estimate.hits == estimate.total;
-    if extreme && side > 0.0 && side < 1.0 {
-        let needed = samples_to_certify(side);
-        let factor = needed as f64 / estimate.total as f64;
-        let longer = words::how_much_longer(seconds, factor);
-        return format!("{} requests like these are needed, {longer}", words::count(needed));
+    (extreme && side > 0.0 && side < 1.0).then(|| samples_to_certify(side))
+}
+
+/// How many times as long would decide; as for percentiles: `T' = T (h / d)^2`.
+fn factor(estimate: &ShareEstimate, goal: &Goal) -> f64 {
+    if let Some(needed) = certifying(estimate, goal) {
+        return needed as f64 / estimate.total as f64;
     }
     let below = estimate.share < goal.limit;
     let half = if below { estimate.range.high - estimate.share } else { estimate.share - estimate.range.low };
-    words::how_much_longer(seconds, (half / (estimate.share - goal.limit).abs()).powi(2))
+    (half / (estimate.share - goal.limit).abs()).powi(2)
 }
 
 #[cfg(test)]

@@ -22,8 +22,8 @@ pub(super) struct Judged {
 impl Judged {
     pub(super) fn of(run: &JudgedRun<'_>, criteria: &[Criterion]) -> Self {
         let phases = run.facts.traffic.as_ref().map_or(&[][..], |traffic| &traffic.header.body.phases);
-        let whole_run = criteria.is_empty() || criteria.iter().any(|criterion| criterion.scope.phase.is_none());
-        let named = |name: &str| criteria.iter().any(|criterion| criterion.scope.phase.as_deref() == Some(name));
+        let whole_run = criteria.is_empty() || criteria.iter().any(|criterion| criterion.scope.phases.is_empty());
+        let named = |name: &str| criteria.iter().any(|criterion| criterion.scope.covers(name));
         let mut judged = Self::default();
         let mut hull: Option<Window> = None;
         for ((index, phase), window) in (0..).zip(phases).zip(run.facts.phase_windows()) {

@@ -12,9 +12,15 @@ mod autocorrelation;
 mod bootstrap;
 mod slope;
 
+mod comparison;
+mod kneedle;
+
 pub use autocorrelation::variance_inflation;
 pub use batches::{BATCH_SECONDS, Counts, MAX_BATCHES, MIN_BATCHES, Sums, batch_count, design_effect};
-pub use proportion::{ShareEstimate, estimate_share, samples_to_certify, wilson};
+pub(crate) use comparison::paired_range;
+pub use comparison::{difference, prediction_range};
+pub use kneedle::kneedle;
+pub use proportion::{ShareEstimate, estimate_share, most_hits, samples_to_certify, wilson};
 pub use quantiles::{median, normal_quantile, student_quantile};
 pub use slope::{MIN_POINTS, SlopeEstimate, estimate_slope, theil_sen};
 

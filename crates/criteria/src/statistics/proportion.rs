@@ -41,6 +41,8 @@ pub struct ShareEstimate {
     pub total: u64,
     /// How many independent observations the total is worth; `None` when there were too few batches to tell.
     pub effective: Option<f64>,
+    /// The quantile that the interval was made with.
+    pub z: f64,
 }
 
 /// Estimates a share from batches in order of time; `None` when nothing was observed.
@@ -59,16 +61,39 @@ pub fn estimate_share(batches: &[Counts]) -> Option<ShareEstimate> {
     let used = batches.iter().filter(|batch| batch.total > 0).count();
     let (n, share) = (total as f64, hits as f64 / total as f64);
     let effective = (used >= MIN_BATCHES).then(|| n / design_effect(batches));
+    let p = f64::midpoint(CONFIDENCE, 1.0);
+    let z = if effective.is_some() { student_quantile(p, used - 1) } else { normal_quantile(p) };
     let range = if hits == 0 {
         Range { low: 0.0, high: 1.0 - (1.0 - CONFIDENCE).powf(1.0 / n) }
     } else if hits == total {
         Range { low: (1.0 - CONFIDENCE).powf(1.0 / n), high: 1.0 }
     } else {
-        let p = f64::midpoint(CONFIDENCE, 1.0);
-        let z = if effective.is_some() { student_quantile(p, used - 1) } else { normal_quantile(p) };
         wilson(share, effective.unwrap_or(n), z)
     };
-    Some(ShareEstimate { share, range, hits, total, effective })
+    Some(ShareEstimate { share, range, hits, total, effective, z })
+}
+
+/// With how many hits at most the share would have been shown to be below `limit`, everything else being as it was:
+/// as many observations, resembling one another as much. `None` when not even none would do.
+///
+/// ```
+/// use plimsoll_criteria::statistics::{Counts, estimate_share, most_hits};
+/// let seen = estimate_share(&[Counts { hits: 12, total: 1_440 }]).unwrap();
+/// assert_eq!(most_hits(&seen, 0.01), Some(6));
+/// ```
+#[must_use]
+pub fn most_hits(estimate: &ShareEstimate, limit: f64) -> Option<u64> {
+    let n = estimate.total as f64;
+    if 1.0 - (1.0 - CONFIDENCE).powf(1.0 / n) >= limit {
+        return None;
+    }
+    let fits = |hits: u64| wilson(hits as f64 / n, estimate.effective.unwrap_or(n), estimate.z).high < limit;
+    let (mut fitting, mut beyond) = (0, (limit * n).ceil().max(1.0) as u64);
+    while beyond - fitting > 1 {
+        let middle = u64::midpoint(fitting, beyond);
+        if fits(middle) { fitting = middle } else { beyond = middle }
+    }
+    Some(fitting)
 }
 
 #[cfg(test)]

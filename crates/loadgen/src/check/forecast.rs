@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use plimsoll_engine::schedule::Share;
 use plimsoll_engine::{PlannedPhase, WorkloadError, timeline};
-use plimsoll_plan::{Action, Flow, Load, Phase, Plan, Session, SessionLength, Step, ThinkTime};
+use plimsoll_plan::{Action, Flow, Load, Phase, Plan, Scope, Session, SessionLength, Step, ThinkTime};
 
 use super::amount::Amount;
 
@@ -50,20 +50,31 @@ impl Forecast {
         Ok(Self { is_estimate: phases.iter().any(estimated), phases })
     }
 
-    /// Requests in a phase (all of them) of an operation (all of them).
-    pub(super) fn requests(&self, phase: Option<&str>, operation: Option<usize>) -> Amount {
-        let phases = self.phases.iter().filter(|one| phase.is_none_or(|name| name == one.name));
+    /// Requests in the phases of a scope of an operation (all of them).
+    pub(super) fn requests(&self, scope: &Scope, operation: Option<usize>) -> Amount {
+        let phases = self.phases.iter().filter(|one| scope.covers(&one.name));
         let counts = phases.flat_map(|one| one.requests.iter().enumerate());
         let wanted = counts.filter(|(index, _)| operation.is_none_or(|wanted| wanted == *index));
-        wanted.map(|(_, amount)| *amount).fold(Amount::NONE, Amount::plus)
+        let all = wanted.map(|(_, amount)| *amount).fold(Amount::NONE, Amount::plus);
+        // As if arrivals were spread evenly: good enough to tell too few from enough.
+        let part = self.whole(scope).zip(self.length(scope)).filter(|(whole, _)| !whole.is_zero());
+        part.map_or(all, |(whole, part)| all.scaled(part.as_secs_f64() / whole.as_secs_f64()))
     }
 
-    /// How long a phase, or the whole, lasts.
-    pub(super) fn length(&self, phase: Option<&str>) -> Option<Duration> {
-        match phase {
-            Some(name) => self.phases.iter().find(|one| one.name == name)?.planned.length,
-            None => self.phases.iter().map(|one| Some(one.planned.start + one.planned.length?)).max()?,
-        }
+    /// How long what a scope covers lasts.
+    pub(super) fn length(&self, scope: &Scope) -> Option<Duration> {
+        let whole = self.whole(scope)?;
+        let from = scope.from.unwrap_or_default().min(whole);
+        Some(scope.to.map_or(whole, |to| to.min(whole)).saturating_sub(from))
+    }
+
+    /// From the start of a scope's first phase to the end of its last.
+    fn whole(&self, scope: &Scope) -> Option<Duration> {
+        let phases = || self.phases.iter().filter(|one| scope.covers(&one.name));
+        let start =
+            if scope.phases.is_empty() { Duration::ZERO } else { phases().map(|one| one.planned.start).min()? };
+        let end = phases().map(|one| Some(one.planned.start + one.planned.length?)).max()??;
+        Some(end.saturating_sub(start))
     }
 }
 
@@ -268,7 +279,7 @@ steps = [
             amount(0.0, 100.0, 500.0),
         ];
         assert_eq!(made.phases[0].requests, expected);
-        assert_eq!(made.requests(Some("a"), Some(1)), expected[1]);
-        assert_eq!(made.requests(None, None).expected, 1_825.0);
+        assert_eq!(made.requests(&Scope { phases: vec!["a".to_owned()], ..Scope::default() }, Some(1)), expected[1]);
+        assert_eq!(made.requests(&Scope::default(), None).expected, 1_825.0);
     }
 }

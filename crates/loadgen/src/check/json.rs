@@ -1,5 +1,6 @@
 //! What is said of a plan, for programs. Empty is null: what is not known is not 0.
 
+use plimsoll_plan::Scope;
 use plimsoll_record::verdict::Severity;
 use serde_json::{Value, json};
 
@@ -24,8 +25,9 @@ pub(super) fn show(checked: &Checked<'_>) -> Value {
         })
     });
     let operations = checked.operations.iter().enumerate();
-    let operations = operations
-        .map(|(index, name)| json!({ "name": name, "requests": amount(forecast.requests(None, Some(index))) }));
+    let operations = operations.map(
+        |(index, name)| json!({ "name": name, "requests": amount(forecast.requests(&Scope::default(), Some(index))) }),
+    );
     let data = checked.data.iter().map(|supply| {
         json!({ "name": supply.name, "rows": supply.rows, "flows": supply.flows, "suffices": supply.suffices,
             "words": supply.words })
@@ -56,7 +58,7 @@ fn criterion(one: &judging::Judging<'_>) -> Value {
         "id": one.criterion.id,
         "expression": one.criterion.text,
         "required": one.criterion.severity == Severity::Require,
-        "phase": one.criterion.scope.phase,
+        "phases": one.criterion.scope.phases,
         "endpoint": one.criterion.scope.endpoint,
         "decidable": prospect_word(one.outlook.prospect),
         "requests_needed": one.outlook.requests_needed,

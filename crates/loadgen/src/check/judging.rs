@@ -18,14 +18,14 @@ pub(super) fn all<'p>(plan: &'p Plan, forecast: &Forecast) -> Vec<Judging<'p>> {
     let operations = plan.operations();
     let every = plan.watch.as_ref().map_or(Duration::from_secs(1), |watch| watch.every);
     let judging = |criterion: &'p Criterion| {
-        let phase = criterion.scope.phase.as_deref();
-        let endpoint = criterion.scope.endpoint.as_deref();
+        let scope = &criterion.scope;
+        let endpoint = scope.endpoint.as_deref();
         let endpoint = endpoint.and_then(|name| operations.iter().position(|operation| operation == name));
-        let requests = forecast.requests(phase, endpoint);
+        let requests = forecast.requests(scope, endpoint);
         let supply = Supply {
             requests: requests.expected,
             bounds: (requests.least, requests.finite_most()),
-            window: forecast.length(phase),
+            window: forecast.length(scope),
             every,
         };
         Judging { criterion, outlook: outlook(criterion, &supply) }

@@ -2,7 +2,7 @@
 
 use plimsoll_criteria::Prospect;
 use plimsoll_engine::schedule::Share;
-use plimsoll_plan::{ConnectionUse, HttpVersion, Plan, Session, SessionLength, Target};
+use plimsoll_plan::{ConnectionUse, HttpVersion, Plan, Scope, Session, SessionLength, Target};
 use plimsoll_record::units::{show_count, show_duration};
 use plimsoll_record::verdict::Severity;
 
@@ -110,10 +110,10 @@ fn operations(checked: &Checked<'_>) -> String {
     let mut header: Vec<String> = vec!["operation".to_owned(), "share".to_owned()];
     header.extend(columns.iter().map(|phase| phase.name.clone()));
     header.extend(["all", "between"].map(str::to_owned));
-    let all = forecast.requests(None, None);
+    let all = forecast.requests(&Scope::default(), None);
     let mut rows = vec![header];
     for (index, name) in checked.operations.iter().enumerate() {
-        let whole = forecast.requests(None, Some(index));
+        let whole = forecast.requests(&Scope::default(), Some(index));
         let mut row = vec![name.clone(), format!("{:.1} %", 100.0 * whole.expected / all.expected.max(1.0))];
         row.extend(columns.iter().map(|phase| estimate(phase.requests[index])));
         row.extend([estimate(whole), bounds(whole)]);
@@ -151,7 +151,7 @@ fn criteria(checked: &Checked<'_>) -> String {
     }
     let row = |one: &judging::Judging<'_>| {
         let scope = &one.criterion.scope;
-        let place: Vec<&str> = scope.phase.as_deref().into_iter().chain(scope.endpoint.as_deref()).collect();
+        let place: Vec<&str> = scope.phases.iter().map(String::as_str).chain(scope.endpoint.as_deref()).collect();
         let place = if place.is_empty() { "whole run".to_owned() } else { place.join(", ") };
         let severity = if one.criterion.severity == Severity::Require { "require" } else { "prefer" };
         let words = [prospect_word(one.outlook.prospect), severity, &one.criterion.text, &place, &one.outlook.reason];

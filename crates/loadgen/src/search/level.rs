@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use plimsoll_plan::{Arrivals, Criterion, Load, Metric, Phase, Plan, Rate, RateShape};
+use plimsoll_plan::{Arrivals, Criterion, Expression, Load, Metric, Phase, Plan, Rate, RateShape};
 use plimsoll_record::summary::{Facts, Scope, Totals};
 use plimsoll_record::units::Unit;
 use plimsoll_record::verdict::{Judgement, Verdict};
@@ -49,12 +49,19 @@ pub(crate) fn plan_at(plan: &Plan, phase: &str, rate: Rate, hold: Duration, goal
 
 /// The criteria of a plan that traffic alone decides, in this phase or in the whole run.
 pub(crate) fn deciding<'a>(plan: &'a Plan, phase: &'a str) -> impl Iterator<Item = &'a Criterion> {
-    let of_phase = move |criterion: &&Criterion| criterion.scope.phase.as_deref().is_none_or(|name| name == phase);
-    plan.criteria.iter().filter(of_phase).filter(|criterion| !needs_memwatch(&criterion.expression.metric))
+    let of_phase = move |criterion: &&Criterion| criterion.scope.covers(phase);
+    plan.criteria.iter().filter(of_phase).filter(|criterion| decides_alone(&criterion.expression))
+}
+
+/// True for what one phase at one rate, and nothing else, decides.
+fn decides_alone(expression: &Expression) -> bool {
+    let Expression { metric, limit, .. } = expression;
+    let whole_plan = matches!(metric, Metric::RecoveryTime { .. } | Metric::Knee(_) | Metric::Drift(_));
+    !needs_memwatch(metric) && !whole_plan && limit.known().is_some()
 }
 
 fn needs_memwatch(metric: &Metric) -> bool {
-    matches!(metric, Metric::Series { .. } | Metric::Fragmentation | Metric::Log { .. })
+    matches!(metric, Metric::Series { .. } | Metric::Fragmentation | Metric::Log { .. } | Metric::Integrity(_))
 }
 
 impl Level {

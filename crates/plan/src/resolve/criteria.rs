@@ -1,23 +1,27 @@
 //! `[criteria]`: reads them and checks that the plan gives what each one needs.
 
+mod options;
+mod place;
+
 use plimsoll_record::verdict::Severity;
 
-use crate::criteria::{Criterion, Expression, Scope};
-use crate::expression;
+use crate::criteria::{Bound, Comparison, Criterion, Expression, Metric, Options, Scope};
+use crate::expression::{self, Names, Stated as Understood};
 use crate::model::Plan;
 use crate::reader::{Field, Reader, Text};
 use crate::tree::{Entry, Value};
-use crate::words;
 
 use super::needs;
+use place::Place;
 
 /// Reads `[criteria]` of a plan, or of a file of its own for a plan.
 pub(super) fn read(field: &Field<'_>, plan: &Plan) -> Vec<Criterion> {
     let reader = field.table("[criteria]");
-    let mut list = List { plan, criteria: Vec::new() };
+    let mut list = List { plan, names: Names::of(plan), criteria: Vec::new() };
     let defaults = Place::read(&reader, plan);
     for stated in stated(&reader) {
-        list.push(&stated, &stated.text.content, &defaults, None);
+        let table = Table { place: &defaults, options: &Options::default(), hint: None };
+        list.push(&stated, &stated.text.content, &table);
     }
     for entry in reader.rest() {
         match entry.node.value {
@@ -52,62 +56,26 @@ fn stated<'a>(reader: &Reader<'a>) -> Vec<Stated<'a>> {
     list
 }
 
-/// Where the criteria of a table are judged.
-#[derive(Clone)]
-struct Place {
-    /// `*` for the whole run.
-    phase: Option<String>,
-    /// `*` for each operation by itself.
-    endpoint: Option<String>,
-    /// True when the table itself states the endpoint: then it must make sense.
-    own_endpoint: bool,
+/// What a table says of all its criteria.
+struct Table<'t> {
+    place: &'t Place,
+    options: &'t Options,
+    hint: Option<&'t str>,
 }
 
-impl Place {
-    fn read(reader: &Reader<'_>, plan: &Plan) -> Self {
-        let phases: Vec<&str> = plan.phases.iter().map(|phase| phase.name.as_str()).collect();
-        let operations = plan.operations();
-        let operations: Vec<&str> = operations.iter().map(String::as_str).collect();
-        let phase = reader.optional("phase", |field| known(field, "phase", &phases, "the whole run"));
-        let endpoint = reader.optional("endpoint", |field| known(field, "endpoint", &operations, "each by itself"));
-        Self { phase, own_endpoint: endpoint.is_some(), endpoint }
-    }
-
-    /// What a named table leaves out, the whole of `[criteria]` states.
-    fn or(self, defaults: &Self) -> Self {
-        Self {
-            phase: self.phase.or_else(|| defaults.phase.clone()),
-            endpoint: self.endpoint.or_else(|| defaults.endpoint.clone()),
-            own_endpoint: self.own_endpoint,
-        }
-    }
-
-    /// Where an expression is judged: several places when it is judged for each operation.
-    fn scopes(&self, expression: &Expression, plan: &Plan) -> Vec<Scope> {
-        let scope = |endpoint| Scope { phase: self.phase.clone().filter(|word| word != "*"), endpoint };
-        match self.endpoint.as_deref() {
-            Some("*") if needs::is_traffic(&expression.metric) => {
-                plan.operations().into_iter().map(|name| scope(Some(name))).collect()
-            }
-            Some(name) if needs::is_traffic(&expression.metric) => vec![scope(Some(name.to_owned()))],
-            _ => vec![scope(None)],
-        }
-    }
-}
-
-fn known(field: &Field<'_>, what: &str, valid: &[&str], star: &str) -> Option<String> {
-    let text = field.text(&format!("the name of a known {what}"))?;
-    if text.content != "*" && !valid.contains(&text.content.as_str()) {
-        let near = words::nearest(&text.content, valid.iter().copied());
-        let help = format!("valid here: {}, and `*` for {star}", words::list(valid.iter().copied()));
-        text.reject(format!("unknown {what} `{}`", text.content), near, help);
-    }
-    Some(text.content)
+/// A criterion that was understood, before it is known where it is judged.
+struct Draft<'a> {
+    severity: Severity,
+    text: &'a Text<'a>,
+    shown: String,
+    expression: Expression,
+    warn: Option<Bound>,
 }
 
 /// The criteria read so far.
 struct List<'p> {
     plan: &'p Plan,
+    names: Names<'p>,
     criteria: Vec<Criterion>,
 }
 
@@ -115,51 +83,121 @@ impl List<'_> {
     fn push_named(&mut self, entry: &Entry, parent: &Reader<'_>, defaults: &Place) {
         let reader = Field::of(entry, parent.context).table(&format!("[criteria.{}]", entry.key));
         let stated = stated(&reader);
+        let limits = Limits::read(&reader);
         let place = Place::read(&reader, self.plan).or(defaults);
+        let options = options::read(&reader, &self.names);
         let hint = reader.optional("hint", |field| field.text("advice")).map(|text| text.content);
-        if reader.table.get("require").is_none() && reader.table.get("prefer").is_none() {
+        if ["require", "prefer", "metric"].iter().all(|key| reader.table.get(key).is_none()) {
             let help = "add `require = \"p99 < 500ms\"`, or `prefer` for what should hold";
             reader.reject(format!("the criterion `{}` states nothing", entry.key), help);
         }
         reader.finish();
+        let table = Table { place: &place, options: &options, hint: hint.as_deref() };
+        let all = stated.len() + usize::from(limits.is_some());
+        let id = |i: usize| if all == 1 { entry.key.clone() } else { format!("{}.{}", entry.key, i + 1) };
         for (i, one) in stated.iter().enumerate() {
-            let id = if stated.len() == 1 { entry.key.clone() } else { format!("{}.{}", entry.key, i + 1) };
-            self.push(one, &id, &place, hint.as_deref());
+            self.push(one, &id(i), &table);
+        }
+        if let Some(limits) = limits {
+            self.push_limits(&limits, &id(stated.len()), &table);
         }
     }
 
-    fn push(&mut self, stated: &Stated<'_>, id: &str, place: &Place, hint: Option<&str>) {
+    fn push(&mut self, stated: &Stated<'_>, id: &str, table: &Table<'_>) {
         let text = &stated.text;
-        let logs = self.plan.watch.as_ref().map_or(&[][..], |watch| &watch.logs);
-        let Some(expression) = expression::parse(text, logs) else { return };
-        needs::check(text, &expression, self.plan);
-        if place.own_endpoint && !needs::is_traffic(&expression.metric) {
-            let help = "it is not measured by endpoint: leave `endpoint` out";
-            text.reject("the criterion has an endpoint, but is not about requests", None, help);
+        let Some(Understood { expression, place }) = expression::parse(text, &self.names) else { return };
+        let shown = text.content.clone();
+        let draft = Draft { severity: stated.severity, text, shown, expression, warn: None };
+        self.push_draft(&draft, id, &table.place.at(&place), table);
+    }
+
+    /// `metric`, `warn_at` and `fail_at`: three outcomes.
+    fn push_limits(&mut self, limits: &Limits<'_>, id: &str, table: &Table<'_>) {
+        let Some(measured) = expression::parse_metric(&limits.metric, &self.names) else { return };
+        let limit = |text: &Text<'_>, key: &str| expression::parse_limit(text, &measured, key, &self.names);
+        let warn = limit(&limits.warn_at, "warn_at");
+        let fail = limit(&limits.fail_at, "fail_at");
+        let (Some(warn), Some(fail)) = (warn, fail) else { return };
+        let (low, high) = (fail.at(1.0), warn.at(1.0));
+        if low == high || warn.reference != fail.reference {
+            let help = "the lower one warns when less is better (`warn_at = \"2s\"`, `fail_at = \"4s\"`)";
+            limits.warn_at.reject("`warn_at` and `fail_at` leave nothing between them", None, help);
+            return;
         }
-        let scopes = place.scopes(&expression, self.plan);
-        let each = place.endpoint.as_deref() == Some("*");
-        for scope in scopes {
+        let comparison = if high < low { Comparison::Less } else { Comparison::Greater };
+        let sign = if high < low { '<' } else { '>' };
+        let shown =
+            format!("{} {sign} {}, warn at {}", limits.metric.content, limits.fail_at.content, limits.warn_at.content);
+        let place = table.place.at(&measured.place);
+        let expression = Expression { metric: measured.metric, comparison, limit: fail };
+        let draft = Draft { severity: Severity::Require, text: &limits.metric, shown, expression, warn: Some(warn) };
+        self.push_draft(&draft, id, &place, table);
+    }
+
+    fn push_draft(&mut self, draft: &Draft<'_>, id: &str, place: &Place, table: &Table<'_>) {
+        needs::check(draft.text, &draft.expression, self.plan);
+        options::check(draft.text, draft.severity, &draft.expression, table.options);
+        let metric = &draft.expression.metric;
+        if place.own_endpoint && !metric.is_traffic() {
+            let help = "it is not measured by endpoint: leave `endpoint` out";
+            draft.text.reject("the criterion has an endpoint, but is not about requests", None, help);
+        }
+        place.check(draft.text, metric, self.plan);
+        let each = place.is_each();
+        for scope in place.scopes(metric, self.plan) {
             let id = match (&scope.endpoint, each) {
                 (Some(endpoint), true) => format!("{id} [{endpoint}]"),
                 _ => id.to_owned(),
             };
-            self.push_one(stated, id, expression.clone(), scope, hint);
+            self.push_one(draft, id, scope, table);
         }
     }
 
-    fn push_one(&mut self, stated: &Stated<'_>, id: String, expression: Expression, scope: Scope, hint: Option<&str>) {
+    fn push_one(&mut self, draft: &Draft<'_>, id: String, scope: Scope, table: &Table<'_>) {
         if self.criteria.iter().any(|other| other.id == id) {
             let help = "leave one out, or put them into tables with names of their own: `[criteria.NAME]`";
-            stated.text.reject(format!("there are two criteria `{id}`"), None, help);
+            draft.text.reject(format!("there are two criteria `{id}`"), None, help);
         }
         self.criteria.push(Criterion {
             id,
-            severity: stated.severity,
-            text: stated.text.content.clone(),
-            expression,
+            severity: draft.severity,
+            text: draft.shown.clone(),
+            expression: draft.expression.clone(),
+            warn: draft.warn.clone(),
             scope,
-            hint: hint.map(str::to_owned),
+            options: table.options.clone(),
+            hint: table.hint.map(str::to_owned),
         });
     }
+}
+
+/// `metric`, `warn_at` and `fail_at` as stated.
+struct Limits<'a> {
+    metric: Text<'a>,
+    warn_at: Text<'a>,
+    fail_at: Text<'a>,
+}
+
+impl<'a> Limits<'a> {
+    fn read(reader: &Reader<'a>) -> Option<Self> {
+        let read = |key: &'static str| {
+            let field = reader.field(key)?;
+            let text =
+                if key == "metric" { field.text("a metric, for example `\"p95\"`") } else { field.quantity_text("2s") };
+            text.map(|text| text.part(0..text.content.len()))
+        };
+        let stated = ["metric", "warn_at", "fail_at"].map(|key| (key, reader.table.get(key).is_some()));
+        let (metric, warn_at, fail_at) = (read("metric"), read("warn_at"), read("fail_at"));
+        if stated.iter().any(|(_, there)| *there) && !stated.iter().all(|(_, there)| *there) {
+            let help = "three outcomes take all three: `metric = \"p95\"`, `warn_at = \"2s\"`, `fail_at = \"4s\"`";
+            let missing = stated.iter().find(|(_, there)| !there).map_or("", |(key, _)| key);
+            reader.reject(format!("`{missing}` is missing"), help);
+        }
+        Some(Self { metric: metric?, warn_at: warn_at?, fail_at: fail_at? })
+    }
+}
+
+/// True for what is judged as one whole: it cannot be cut into stretches.
+fn is_whole(metric: &Metric) -> bool {
+    matches!(metric, Metric::Drift(_) | Metric::RecoveryTime { .. } | Metric::Knee(_) | Metric::Integrity(_))
 }

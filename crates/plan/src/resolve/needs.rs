@@ -1,33 +1,20 @@
 //! What a criterion needs from the rest of the plan, and which limits make sense.
 
+use plimsoll_record::ledger::Outcome;
 use plimsoll_record::metric::Source;
 use plimsoll_record::units::Unit;
 
-use crate::criteria::{Comparison, Expression, Function, Metric};
-use crate::model::{Plan, RequestLogging};
+use crate::criteria::{Answers, Comparison, Expression, Function, Metric, Reference};
+use crate::model::{Load, Plan, RateShape, RequestLogging};
 use crate::reader::Text;
-
-/// True for what is measured by operation.
-pub(super) fn is_traffic(metric: &Metric) -> bool {
-    match metric {
-        Metric::Percentile { .. }
-        | Metric::Mean
-        | Metric::Max
-        | Metric::ErrorRate
-        | Metric::Throughput
-        | Metric::Count
-        | Metric::LimitedShare => true,
-        Metric::LimiterEffectiveness
-        | Metric::LimiterFalseRejects
-        | Metric::Fragmentation
-        | Metric::Log { .. }
-        | Metric::Series { .. } => false,
-    }
-}
 
 /// Notes what a criterion lacks.
 pub(super) fn check(text: &Text<'_>, expression: &Expression, plan: &Plan) {
-    if let Some((title, help)) = missing(&expression.metric, plan) {
+    let reference = match &expression.limit.reference {
+        Some(Reference::Measured { metric, .. }) => missing(metric, plan),
+        _ => None,
+    };
+    if let Some((title, help)) = missing(&expression.metric, plan).or(reference) {
         text.reject(title, None, help);
     }
     if let Some((title, help)) = nonsense(expression) {
@@ -41,7 +28,10 @@ type Complaint = (&'static str, &'static str);
 fn missing(metric: &Metric, plan: &Plan) -> Option<Complaint> {
     match metric {
         Metric::LimiterEffectiveness | Metric::LimiterFalseRejects => missing_limiter(plan),
-        Metric::LimitedShare => missing_traffic(plan).or_else(|| missing_limited(plan)),
+        Metric::RecoveryTime { phase, .. } => missing_traffic(plan).or_else(|| missing_neighbours(phase, plan)),
+        Metric::Answers { answers: Answers::Outcome(Outcome::Limited), .. } | Metric::LimitedShare => {
+            missing_traffic(plan).or_else(|| missing_limited(plan))
+        }
         Metric::Fragmentation => missing_source(Source::Redis, plan),
         Metric::Series { metric, .. } => missing_source(metric.source, plan),
         // A log that is not followed is unknown, which is reported where the word is understood.
@@ -53,6 +43,23 @@ fn missing(metric: &Metric, plan: &Plan) -> Option<Complaint> {
 fn missing_traffic(plan: &Plan) -> Option<Complaint> {
     let complaint = ("the plan makes no traffic to judge", "add [target], [[phases]] and [flows], or leave it out");
     plan.target.is_none().then_some(complaint)
+}
+
+/// There is something to recover to, and time to recover in.
+fn missing_neighbours(name: &str, plan: &Plan) -> Option<Complaint> {
+    let at = plan.phases.iter().position(|phase| phase.name == name)?;
+    if matches!(plan.phases[at].load, Load::Open { rate: RateShape::Spike { .. }, .. }) {
+        return None;
+    }
+    if at == 0 {
+        let help = "add a phase before it, with the load that is normal";
+        return Some(("there is nothing before this phase to recover to", help));
+    }
+    let last = at + 1 == plan.phases.len();
+    last.then_some((
+        "there is no time after this phase to recover in",
+        "add a phase after it, with the load that is normal",
+    ))
 }
 
 fn missing_limiter(plan: &Plan) -> Option<Complaint> {
@@ -94,21 +101,30 @@ fn missing_source(source: Source, plan: &Plan) -> Option<Complaint> {
 /// A limit that can never decide anything.
 fn nonsense(expression: &Expression) -> Option<Complaint> {
     let Expression { metric, comparison, limit } = expression;
-    let slope = matches!(metric, Metric::Series { function: Function::Slope, .. });
-    // A process may use more than one core, so its share may exceed 100 %.
-    let whole = match metric {
-        Metric::Series { metric, .. } => metric.source != Source::Process,
-        _ => true,
-    };
-    if !limit.value.is_finite() {
-        Some(("the limit is too large", "write a finite number"))
-    } else if limit.value < 0.0 && !slope {
+    if !(limit.offset.is_finite() && limit.factor.is_finite()) {
+        return Some(("the limit is too large", "write a finite number"));
+    }
+    if limit.reference.is_some() {
+        let help = "write for example `baseline * 1.1 + 5ms`";
+        return (limit.factor <= 0.0).then_some(("the limit falls when what it refers to rises", help));
+    }
+    let falls = matches!(metric, Metric::Series { function: Function::Slope | Function::Rate, .. } | Metric::Drift(_));
+    if limit.offset < 0.0 && !falls {
         Some(("the limit is negative, the measured value never is", "only slopes have limits below zero"))
-    } else if limit.unit == Unit::Share && whole && limit.value > 1.0 {
+    } else if limit.unit == Unit::Share && is_part(metric) && limit.offset > 1.0 {
         Some(("the limit is above 100 %", "shares lie between 0 % and 100 %"))
-    } else if *comparison == Comparison::Equal && limit.unit != Unit::Count && limit.value != 0.0 {
+    } else if *comparison == Comparison::Equal && limit.unit != Unit::Count && limit.offset != 0.0 {
         Some(("measured values are never exactly equal", "use `<=` or `>=`; `==` is for counts and for zero"))
     } else {
         None
+    }
+}
+
+/// True for shares of a whole. A process may use more than one core, and a drift may double a value.
+fn is_part(metric: &Metric) -> bool {
+    match metric {
+        Metric::Series { metric, .. } => metric.source != Source::Process,
+        Metric::Drift(_) => false,
+        _ => true,
     }
 }

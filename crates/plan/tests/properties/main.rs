@@ -360,7 +360,7 @@ proptest! {
     }
 
     #[test]
-    fn no_criterion_makes_the_reader_panic(text in "(p99|slope\\(|redis\\.used_memory|log\\.errors|[ <>=().0-9a-zé%/]){0,8}") {
+    fn no_criterion_makes_the_reader_panic(text in "(p99|slope\\(|share\\(|knee\\(|baseline|redis\\.used_memory|log\\.errors|[ <>=(),.0-9a-zé%/*+-]){0,10}") {
         let criteria = format!("\n[criteria.x]\nrequire = '{text}'\n");
         let _ = read(&format!("{EXAMPLE}{criteria}"), &[]);
         let _ = read(&format!("{EXAMPLE}{}", criteria.replace('\'', "\"")), &[]);

@@ -19,6 +19,19 @@ impl Window {
         self.to.since(self.from) as f64 / 1e9
     }
 
+    /// What both cover; empty, at its later beginning, when that is nothing.
+    #[must_use]
+    pub fn intersection(self, other: Self) -> Self {
+        let from = self.from.max(other.from);
+        Self { from, to: self.to.min(other.to).max(from) }
+    }
+
+    /// The shortest window that covers both.
+    #[must_use]
+    pub fn hull(self, other: Self) -> Self {
+        Self { from: self.from.min(other.from), to: self.to.max(other.to) }
+    }
+
     /// True when `at` lies inside.
     #[must_use]
     pub fn contains(&self, at: Offset) -> bool {
@@ -31,6 +44,8 @@ impl Window {
 pub struct Scope {
     /// The phase's index.
     pub phase: Option<u32>,
+    /// With `phase`: this one and all up to that one.
+    pub through: Option<u32>,
     /// The operation's index.
     pub operation: Option<u32>,
     /// Only rows whose interval begins inside.
@@ -38,8 +53,14 @@ pub struct Scope {
 }
 
 impl Scope {
+    /// True when rows of the phase of this index are looked at.
+    #[must_use]
+    pub fn has_phase(&self, index: u32) -> bool {
+        self.phase.is_none_or(|first| (first..=self.through.unwrap_or(first)).contains(&index))
+    }
+
     pub(super) fn includes(&self, interval: &Interval) -> bool {
-        self.phase.is_none_or(|phase| phase == interval.phase)
+        self.has_phase(interval.phase)
             && self.operation.is_none_or(|operation| operation == interval.operation)
             && self.window.is_none_or(|window| window.contains(interval.at_ns))
     }

@@ -42,7 +42,8 @@ pub struct Percentile {
 }
 
 impl Totals {
-    pub(super) fn add(&mut self, interval: &Interval) {
+    /// Adds a row; `seconds` stays what it is.
+    pub fn add(&mut self, interval: &Interval) {
         self.ledger.merge(&interval.ledger);
         self.served.merge(&interval.served);
         self.limited.merge(&interval.limited);
