@@ -36,6 +36,9 @@ pub(super) fn find(word: &str) -> Option<Answers> {
 pub(super) fn reject(text: &Text<'_>) {
     let outcomes = || [FAILED].into_iter().chain(Outcome::ALL.into_iter().map(Outcome::name));
     let near = words::nearest(&text.content, outcomes());
-    let help = format!("valid are statuses such as `503` and `5xx`, and {}", words::list(outcomes()));
+    let help = format!(
+        "valid are statuses such as `503` and `5xx`, and outcomes such as {}; the record lists them all",
+        words::list([FAILED, "ok", "limited", "unexpected_status", "failed_check", "refused", "reset", "timed_out"])
+    );
     text.reject(format!("`{}` is no outcome and no status", text.content), near, help);
 }
