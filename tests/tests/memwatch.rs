@@ -17,7 +17,7 @@ use tempfile::TempDir;
 fn an_empty_redis_is_described_in_plain_words_and_not_alarmed_about() {
     let redis = Redis::start();
     let text = snapshot(&redis, "text");
-    text.expect(0, &["used memory", "small", "every database is empty", "fragmentation", "says nothing below"]);
+    text.expect(0, &["used memory", "healthy", "every database is empty", "fragmentation", "says nothing below"]);
     assert!(!text.stdout.contains(" act "), "nothing is wrong with an empty Redis:\n{}", text.stdout);
     let status = json(&snapshot(&redis, "json"));
     assert_eq!(status["databases"], Value::Array(Vec::new()));

@@ -28,6 +28,10 @@ pub(crate) enum Command {
     Exec(ExecArgs),
     /// Show how Redis is doing right now
     Snapshot(SnapshotArgs),
+    /// Show which keys hold the memory, by the pattern of their names
+    Keys(KeysArgs),
+    /// Delete all keys of a database, or of all: a clean start
+    Flush(FlushArgs),
 }
 
 /// What to watch, and where to record it.
@@ -86,9 +90,83 @@ pub(crate) struct SnapshotArgs {
     /// For people or for programs
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub(crate) format: Format,
+    #[command(flatten)]
+    pub(crate) thresholds: Thresholds,
+    /// The databases that are meant to hold keys; keys elsewhere are pointed out
+    #[arg(long, value_name = "N", value_delimiter = ',')]
+    pub(crate) expect_db: Vec<u32>,
 }
 
-#[derive(Clone, Copy, Debug, ValueEnum)]
+/// From where on a test database is worth a look, and from where on it calls for action.
+#[derive(Args, Clone, Copy, Debug)]
+pub(crate) struct Thresholds {
+    /// Memory in use below this is healthy
+    #[arg(long, value_name = "SIZE", value_parser = size, default_value = "50MB")]
+    pub(crate) healthy_below: f64,
+    /// Memory in use above this calls for action
+    #[arg(long, value_name = "SIZE", value_parser = size, default_value = "100MB")]
+    pub(crate) act_above: f64,
+    /// A fragmentation ratio above this calls for action, unless the data set is tiny
+    #[arg(long, value_name = "RATIO", default_value_t = 10.0)]
+    pub(crate) act_fragmentation: f64,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct KeysArgs {
+    /// Redis: redis:// or rediss:// (TLS) [default: $REDIS_URL, else redis://127.0.0.1:6379]
+    #[arg(long, value_name = "URL", conflicts_with = "diff")]
+    pub(crate) redis: Option<String>,
+    /// The database to look at, or `all`
+    #[arg(long, value_name = "N|all", default_value = "all", value_parser = databases)]
+    pub(crate) db: Databases,
+    /// Random keys to read of a database with more than twice as many; smaller ones are read whole
+    #[arg(long, value_name = "N", default_value_t = 5_000, value_parser = clap::value_parser!(u64).range(10..=1_000_000))]
+    pub(crate) samples: u64,
+    /// The most time Redis may spend on it
+    #[arg(long, value_name = "TIME", default_value = "500ms", value_parser = time)]
+    pub(crate) budget: Duration,
+    /// Patterns to show per database
+    #[arg(long, value_name = "N", default_value_t = 15)]
+    pub(crate) top: usize,
+    /// The databases that are meant to hold keys; keys elsewhere are pointed out
+    #[arg(long, value_name = "N", value_delimiter = ',')]
+    pub(crate) expect_db: Vec<u32>,
+    /// Show instead which patterns grew in this recorded run, from its first checkpoint of keys to its last
+    #[arg(long, value_name = "RUN")]
+    pub(crate) diff: Option<PathBuf>,
+    /// For people or for programs
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub(crate) format: Format,
+}
+
+#[derive(Debug, Args)]
+#[command(group(clap::ArgGroup::new("extent").required(true).args(["db", "all"])))]
+pub(crate) struct FlushArgs {
+    /// Redis: redis:// or rediss:// (TLS) [default: $REDIS_URL, else redis://127.0.0.1:6379]
+    #[arg(long, value_name = "URL")]
+    pub(crate) redis: Option<String>,
+    /// The database to empty
+    #[arg(long, value_name = "N")]
+    pub(crate) db: Option<u32>,
+    /// Empty every database of the server
+    #[arg(long)]
+    pub(crate) all: bool,
+    /// Do not ask; needed where there is no terminal
+    #[arg(long)]
+    pub(crate) yes: bool,
+    /// Name the host again when it is not this machine
+    #[arg(long, value_name = "NAME")]
+    pub(crate) host: Option<String>,
+}
+
+/// The databases that are looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Databases {
+    All,
+    One(u32),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {
     Text,
     Json,
@@ -99,6 +177,21 @@ fn time(text: &str) -> Result<Duration, String> {
     let positive = quantity.unit == Unit::Seconds && quantity.value > 0.0;
     let duration = positive.then(|| Duration::try_from_secs_f64(quantity.value).ok()).flatten();
     duration.ok_or_else(|| format!("`{text}` is not a time; write for example `500ms`, `30s` or `10m`"))
+}
+
+fn size(text: &str) -> Result<f64, String> {
+    let quantity = Quantity::parse(text).map_err(|error| error.to_string())?;
+    let positive = quantity.unit == Unit::Bytes && quantity.value > 0.0;
+    positive.then_some(quantity.value).ok_or_else(|| format!("`{text}` is not a size; write for example `100MB`"))
+}
+
+fn databases(text: &str) -> Result<Databases, String> {
+    match text {
+        "all" => Ok(Databases::All),
+        number => {
+            number.parse().map(Databases::One).map_err(|_| format!("`{text}` is no database; write a number, or `all`"))
+        }
+    }
 }
 
 fn interval(text: &str) -> Result<Duration, String> {

@@ -8,6 +8,8 @@ use plimsoll_record::units::{Unit, show_count};
 use plimsoll_sampler::info::Info;
 use plimsoll_sampler::redis;
 
+use crate::args::Thresholds;
+
 /// How serious a finding is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Grade {
@@ -39,10 +41,6 @@ pub(crate) struct Finding {
     pub(crate) meaning: String,
 }
 
-/// Below this a data set is small by any measure.
-const SMALL_BYTES: f64 = 50e6;
-/// Above this a data set is large for a test.
-const LARGE_BYTES: f64 = 100e6;
 /// Below this, fragmentation is the server's own footprint.
 const FRAGMENTATION_FROM_BYTES: f64 = 64e6;
 const FRAGMENTED: f64 = 1.5;
@@ -52,12 +50,14 @@ const WASTE_BYTES: f64 = 100e6;
 
 struct Server<'a> {
     info: &'a Info,
+    thresholds: Thresholds,
+    expected: &'a [u32],
     values: BTreeMap<String, f64>,
 }
 
 /// Everything worth saying about a server, most important first.
-pub(crate) fn findings(info: &Info) -> Vec<Finding> {
-    let server = Server { info, values: redis::values(info) };
+pub(crate) fn findings(info: &Info, thresholds: Thresholds, expected: &[u32]) -> Vec<Finding> {
+    let server = Server { info, thresholds, expected, values: redis::values(info) };
     let one = [server.used(), server.limit(), server.peak(), server.fragmentation(), server.resident()];
     let rest = [server.clients(), server.evictions(), server.refused(), server.saving()];
     one.into_iter().flatten().chain(server.keys()).chain(rest.into_iter().flatten()).collect()
@@ -83,11 +83,15 @@ impl Server<'_> {
 
     fn used(&self) -> Option<Finding> {
         let used = self.value("used_memory")?;
+        let Thresholds { healthy_below, act_above, .. } = self.thresholds;
         let (grade, meaning) = match used {
-            used if used < SMALL_BYTES => (Grade::Fine, "small"),
-            used if used < LARGE_BYTES => (Grade::Fine, "moderate"),
-            _ if self.value("maxmemory").is_some() => (Grade::Fine, "large; what counts is the share of the limit"),
-            _ => (Grade::Watch, "large for a test database, and nothing limits it"),
+            used if used < healthy_below => (Grade::Fine, format!("healthy: below {}", bytes(healthy_below))),
+            used if used <= act_above => (Grade::Watch, format!("more than {} for a test", bytes(healthy_below))),
+            _ => {
+                let what =
+                    "see what holds it with `memwatch keys`, or raise --act-above if that much is meant to be there";
+                (Grade::Act, format!("above {}: {what}", bytes(act_above)))
+            }
         };
         finding("used memory", bytes(used), grade, meaning)
     }
@@ -133,6 +137,8 @@ impl Server<'_> {
             (Grade::Fine, format!("says nothing below {}: {}", bytes(FRAGMENTATION_FROM_BYTES), self.footprint(waste)))
         } else if ratio < 1.0 {
             (Grade::Act, "part of Redis is swapped out, or shared with a fork: it will be slow".to_owned())
+        } else if ratio > self.thresholds.act_fragmentation {
+            (Grade::Act, format!("above {}: {}", self.thresholds.act_fragmentation, self.footprint(waste)))
         } else if ratio < FRAGMENTED {
             (Grade::Fine, "normal".to_owned())
         } else if waste < WASTE_BYTES.max(WASTE_SHARE * used) {
@@ -170,12 +176,17 @@ impl Server<'_> {
             return finding("keys", "0".to_owned(), Grade::Fine, "every database is empty").into_iter().collect();
         }
         let line = |database: &plimsoll_sampler::info::Database| {
-            let meaning = match database.expires.map(|expires| database.keys - expires) {
+            let lifetimes = match database.expires.map(|expires| database.keys - expires) {
                 None => "lifetimes unknown".to_owned(),
                 Some(lasting) if lasting <= 0.0 => "all expire".to_owned(),
                 Some(lasting) => format!("{} never expire", show_count(lasting)),
             };
-            finding(&format!("keys in db{}", database.number), show_count(database.keys), Grade::Fine, meaning)
+            let elsewhere = !self.expected.is_empty() && !self.expected.contains(&database.number);
+            let (grade, meaning) = match elsewhere {
+                true => (Grade::Watch, format!("no keys were expected here; {lifetimes}")),
+                false => (Grade::Fine, lifetimes),
+            };
+            finding(&format!("keys in db{}", database.number), show_count(database.keys), grade, meaning)
         };
         databases.iter().filter_map(line).collect()
     }
@@ -221,6 +232,7 @@ impl Server<'_> {
 mod tests {
     use super::*;
 
+    const DEFAULT: Thresholds = Thresholds { healthy_below: 50e6, act_above: 100e6, act_fragmentation: 10.0 };
     const TINY: &str = "# Memory\nused_memory:1400000\nused_memory_rss:10000000\nused_memory_peak:1450000\n\
         mem_fragmentation_ratio:7.14\nallocator_allocated:1500000\nallocator_active:1900000\n\
         allocator_resident:4500000\nmaxmemory:0\nmaxmemory_policy:noeviction\nevicted_keys:0\n\
@@ -229,7 +241,7 @@ mod tests {
 
     #[track_caller]
     fn check(info: &str, name: &str, grade: Grade, says: &str) {
-        let findings = findings(&Info::parse(info));
+        let findings = findings(&Info::parse(info), DEFAULT, &[]);
         let found = findings.iter().find(|finding| finding.name == name).unwrap_or_else(|| panic!("{findings:?}"));
         assert_eq!(found.grade, grade, "{found:?}");
         assert!(format!("{} {}", found.value, found.meaning).contains(says), "{found:?}");
@@ -259,6 +271,24 @@ mod tests {
     }
 
     #[test]
+    fn keys_where_none_were_expected_are_pointed_out() {
+        let findings = findings(&Info::parse(TINY), DEFAULT, &[2]);
+        let grade = |name| findings.iter().find(|finding| finding.name == name).map(|finding| finding.grade);
+        assert_eq!(grade("keys in db0"), Some(Grade::Watch));
+        assert_eq!(grade("keys in db2"), Some(Grade::Fine));
+    }
+
+    #[test]
+    fn size_and_fragmentation_are_judged_by_the_thresholds() {
+        check("used_memory:49000000\n", "used memory", Grade::Fine, "healthy: below 50.0 MB");
+        check("used_memory:70000000\n", "used memory", Grade::Watch, "more than 50.0 MB");
+        check("used_memory:101000000\n", "used memory", Grade::Act, "above 100 MB");
+        let ratio = "used_memory:70000000\nmem_fragmentation_ratio:10.5\nallocator_allocated:70000000\n\
+            allocator_active:80000000\nallocator_resident:90000000\nused_memory_rss:735000000\n";
+        check(ratio, "fragmentation", Grade::Act, "above 10: 645 MB the server itself");
+    }
+
+    #[test]
     fn a_full_server_is_serious_unless_it_is_a_cache() {
         let full = |policy: &str| format!("used_memory:97\nmaxmemory:100\nmaxmemory_policy:{policy}\n");
         check(&full("noeviction"), "limit", Grade::Act, "refused");
@@ -275,7 +305,7 @@ mod tests {
 
     #[test]
     fn what_is_not_known_is_not_judged() {
-        let findings = findings(&Info::parse("used_memory:1\n"));
+        let findings = findings(&Info::parse("used_memory:1\n"), DEFAULT, &[]);
         assert_eq!(findings.iter().map(|f| f.name.as_str()).collect::<Vec<_>>(), ["used memory"]);
     }
 }

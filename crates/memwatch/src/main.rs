@@ -21,6 +21,9 @@ mod wrapped;
 mod judge;
 mod snapshot;
 
+mod flush;
+mod keys;
+
 mod csv;
 mod rows;
 mod summary;
@@ -41,5 +44,7 @@ async fn run(command: Command) -> Result<ExitCode, Fatal> {
         Command::Watch(args) => watch::run(&args).await,
         Command::Exec(args) => exec::run(&args).await,
         Command::Snapshot(args) => snapshot::run(&args).await,
+        Command::Keys(args) => keys::run(&args).await,
+        Command::Flush(args) => flush::run(&args).await,
     }
 }

@@ -21,9 +21,10 @@ pub(crate) async fn run(args: &SnapshotArgs) -> Result<ExitCode, Fatal> {
     let source = redis_or_default(args.redis.as_deref())?;
     let info = redis::inspect(&source, PATIENCE).await.map_err(|failure| StartError::redis(&source, failure))?;
     let address = redis::probe(&source, PATIENCE).source();
+    let findings = findings(&info, args.thresholds, &args.expect_db);
     let text = match args.format {
-        Format::Text => as_text(&address, &info, &findings(&info)),
-        Format::Json => format!("{:#}\n", as_json(&address, &info, &findings(&info))),
+        Format::Text => as_text(&address, &info, &findings),
+        Format::Json => format!("{:#}\n", as_json(&address, &info, &findings)),
     };
     let written = anstream::stdout().write_all(text.as_bytes()).context("cannot write the status");
     written.map_err(Fatal::environment)?;

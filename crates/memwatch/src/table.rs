@@ -205,7 +205,8 @@ fn fitting(columns: Vec<Column>, width: Option<usize>) -> Vec<Column> {
     columns.into_iter().take(count).collect()
 }
 
-fn terminal_width() -> Option<usize> {
+/// Columns of the terminal on standard output; `None` where there is none.
+pub(crate) fn terminal_width() -> Option<usize> {
     let size = rustix::termios::tcgetwinsize(std::io::stdout()).ok()?;
     (size.ws_col > 0).then_some(usize::from(size.ws_col))
 }

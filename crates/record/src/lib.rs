@@ -21,6 +21,7 @@ pub mod timings;
 pub mod traffic;
 
 pub mod events;
+pub mod keys;
 pub mod logs;
 pub mod metric;
 pub mod series;

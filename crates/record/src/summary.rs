@@ -6,6 +6,7 @@
 mod checks;
 mod columns;
 mod generator;
+mod keys;
 mod scope;
 mod series;
 mod slow;
@@ -17,6 +18,7 @@ use std::path::Path;
 use crate::clock::Offset;
 use crate::events::Events;
 use crate::files::{FactFile, ReadError};
+use crate::keys::Keys;
 use crate::logs::{LogFact, Logs};
 use crate::metric::Source;
 use crate::requests::{self, RequestLog};
@@ -26,6 +28,7 @@ use crate::traffic::{self, GeneratorInterval, Interval, Traffic, TrafficFact};
 
 pub use checks::CheckTotal;
 pub use generator::GeneratorPeaks;
+pub use keys::{KeyGrowth, PatternGrowth};
 pub use scope::{Scope, Window};
 pub use series::{Series, SeriesStats};
 pub use totals::{Percentile, Point, Totals};
@@ -45,6 +48,8 @@ pub struct Facts {
     pub host: Option<Series>,
     /// Samples of the watched process.
     pub process: Option<Series>,
+    /// What the keys of Redis were made of.
+    pub keys: Option<FactFile<Keys>>,
     /// What the logs said.
     pub logs: Option<FactFile<Logs>>,
     /// Alerts and stops.
@@ -75,6 +80,7 @@ impl Facts {
             redis: FactFile::<Redis>::read(dir)?.map(Series::from_file),
             host: FactFile::<Host>::read(dir)?.map(Series::from_file),
             process: FactFile::<Process>::read(dir)?.map(Series::from_file),
+            keys: FactFile::read(dir)?,
             logs: FactFile::read(dir)?,
             events: FactFile::read(dir)?,
             run,

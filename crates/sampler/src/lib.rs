@@ -13,6 +13,9 @@ pub mod probe;
 pub mod info;
 pub mod redis;
 
+pub mod flush;
+pub mod keys;
+
 pub mod machine;
 
 pub mod logs;

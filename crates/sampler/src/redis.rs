@@ -15,6 +15,7 @@ use plimsoll_plan::RedisSource;
 use plimsoll_record::series::{GapReason, MarkKind};
 
 pub use self::endpoint::EndpointProbe;
+pub(crate) use self::link::Ask;
 pub use self::link::{Dial, Link};
 pub use self::server::ServerProbe;
 use crate::info::Info;

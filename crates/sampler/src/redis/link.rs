@@ -34,12 +34,32 @@ enum Way {
     Socket(PathBuf),
 }
 
+/// A command and its arguments, which need not be text.
+#[derive(Clone, Debug)]
+pub(crate) struct Ask {
+    command: &'static str,
+    arguments: Vec<Value>,
+}
+
 /// An open connection. Its task ends with it.
 pub struct Link {
     client: Client,
     task: fred::types::ConnectHandle,
     login: Login,
     patience: Duration,
+}
+
+impl Ask {
+    /// A command.
+    pub(crate) fn new(command: &'static str) -> Self {
+        Self { command, arguments: Vec::new() }
+    }
+
+    /// Adds an argument.
+    pub(crate) fn with(mut self, argument: impl Into<Value>) -> Self {
+        self.arguments.push(argument.into());
+        self
+    }
 }
 
 impl std::fmt::Debug for Link {
@@ -153,6 +173,23 @@ impl Link {
             Ok(answer) => answer.map_err(|error| failure(&error, &self.login)),
             Err(_) => Err(no_answer(self.patience)),
         }
+    }
+
+    /// Sends several commands at once and waits for all answers, at most for the patience of the dial. Each answer may
+    /// be an error of its own; drop the link when the whole fails.
+    pub(crate) async fn ask_all(&mut self, asks: Vec<Ask>) -> Result<Vec<Result<Value, Failure>>, Failure> {
+        let pipeline = self.client.pipeline();
+        for Ask { command, arguments } in asks {
+            let command = CustomCommand::new_static(command, ClusterHash::FirstKey, false);
+            let queued: Result<(), Error> = pipeline.custom(command, arguments).await;
+            queued.map_err(|error| failure(&error, &self.login))?;
+        }
+        let answers = tokio::select! {
+            answers = tokio::time::timeout(self.patience, pipeline.try_all::<Value>()) => answers,
+            _ = &mut self.task => return Err(Failure::new(GapReason::Unreachable, "the connection was closed")),
+        };
+        let answers = answers.map_err(|_| no_answer(self.patience))?;
+        Ok(answers.into_iter().map(|answer| answer.map_err(|error| failure(&error, &self.login))).collect())
     }
 
     /// The same for a command that answers with text.
