@@ -39,6 +39,9 @@ pub(crate) enum Task {
     /// The server of `peers lag`: it answers at once and keeps the time at which each request arrived
     #[command(hide = true)]
     PeersArrivals,
+    /// Wait until the task that started this one ends, and take down what it left if it was killed
+    #[command(hide = true)]
+    Sweep,
 }
 
 #[derive(Debug, ClapArgs)]

@@ -18,7 +18,8 @@ use crate::probe;
 use crate::process::{self, capture, capture_ok, capture_regardless};
 use crate::say;
 use crate::stack::{Endpoints, copy_files, ended_while_starting};
-use crate::workspace::Workspace;
+use crate::sweeper::{self, Promise};
+use crate::workspace::{self, Workspace};
 
 const UP_LIMIT: Duration = Duration::from_secs(300);
 const DOWN_LIMIT: Duration = Duration::from_secs(120);
@@ -56,6 +57,7 @@ impl ComposeStack {
         variables.insert("SERVICE_FLAGS", flags(faults));
 
         let project = Project::new(engine, file, dir.path(), variables);
+        sweeper::promise(&project.promise());
         let containers = project.up()?;
         let endpoints = Endpoints {
             target_url: format!("http://{}", containers.service.address),
@@ -78,7 +80,7 @@ impl ComposeStack {
     }
 
     pub(crate) fn leave(self) -> String {
-        let dir = self.dir.keep();
+        let dir = workspace::keep(self.dir);
         let how = format!("{}; rm -r {}", self.project.down_line(), dir.display());
         self.project.leave();
         how
@@ -233,7 +235,19 @@ impl Project {
         variables.collect::<String>() + &process::line_of(&self.down(&["--volumes"]))
     }
 
+    /// The same for whoever comes after an xtask that was killed.
+    fn promise(&self) -> Promise {
+        let words_of = |command: &Command| {
+            let words = std::iter::once(command.get_program()).chain(command.get_args());
+            words.map(|word| word.to_string_lossy().into_owned()).collect()
+        };
+        let attempts = DOWN_FLAGS.iter().map(|flags| words_of(&self.down(flags))).collect();
+        let environment = self.variables.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
+        Promise::Command { attempts, environment }
+    }
+
     fn leave(mut self) {
+        sweeper::release(&self.promise());
         self.down_when_dropped = false;
     }
 }
@@ -245,6 +259,7 @@ impl Drop for Project {
             let (name, line) = (&self.name, self.down_line());
             say::warn(format!("the containers of {name} may still be there: {complaint}; try: {line}"));
         }
+        sweeper::release(&self.promise());
     }
 }
 

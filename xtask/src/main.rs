@@ -29,6 +29,7 @@ mod platform;
 mod probe;
 mod process;
 mod say;
+mod sweeper;
 mod wait;
 mod workspace;
 
@@ -51,9 +52,15 @@ fn main() -> ExitCode {
 }
 
 fn run(task: &Task) -> anyhow::Result<u8> {
-    // The server of arrivals ends with the signal that stops it, so nothing may catch that.
-    if !matches!(task, Task::PeersArrivals) {
-        interrupt::install()?;
+    // The server of arrivals ends with the signal that stops it, and the sweeper outlives every request to stop.
+    match task {
+        Task::PeersArrivals => {}
+        Task::Sweep => return Ok(sweeper::serve(std::io::stdin())),
+        Task::Ci | Task::Tidy => interrupt::install()?,
+        Task::Loadtest(_) | Task::Test(_) | Task::Peers(_) => {
+            interrupt::install()?;
+            sweeper::start()?;
+        }
     }
     let workspace = Workspace::find()?;
     match task {
@@ -63,5 +70,6 @@ fn run(task: &Task) -> anyhow::Result<u8> {
         Task::Tidy => tidy::run(&workspace),
         Task::Peers(options) => peers::run(&workspace, options),
         Task::PeersArrivals => peers::serve_arrivals(),
+        Task::Sweep => unreachable!("it was run above"),
     }
 }

@@ -16,7 +16,7 @@ use crate::process::Running;
 use crate::redis::RedisServer;
 use crate::stack::{Endpoints, copy_files, ended_while_starting};
 use crate::wait::{Attempt, until};
-use crate::workspace::Workspace;
+use crate::workspace::{self, Workspace};
 
 const START_LIMIT: Duration = Duration::from_secs(20);
 /// A free port can be taken between asking and binding; twice in a row is bad luck, more is something else.
@@ -58,7 +58,7 @@ impl NativeStack {
     }
 
     pub(crate) fn leave(self) -> String {
-        let dir = self.dir.keep();
+        let dir = workspace::keep(self.dir);
         let how = format!("kill {} {}; rm -r {}", self.service.id(), self.redis.id(), dir.display());
         self.service.leave();
         self.redis.leave();

@@ -10,6 +10,13 @@ pub(crate) fn find_program(name: &str) -> Option<PathBuf> {
     find_in(name, &env::var_os("PATH")?)
 }
 
+/// When the process started, in a unit of the system's own; `None` when there is none, or it cannot be told here.
+pub(crate) fn start_time(pid: i32) -> Option<u64> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The name in parentheses may hold anything; behind it the 20th field is the 22nd of proc(5).
+    stat.rsplit_once(')')?.1.split_whitespace().nth(19)?.parse().ok()
+}
+
 fn find_in(name: &str, path: &OsStr) -> Option<PathBuf> {
     env::split_paths(path).map(|dir| dir.join(name)).find(|candidate| is_executable(candidate))
 }
@@ -55,6 +62,14 @@ mod tests {
         assert_eq!(install_line(|tool| tool == "brew"), "brew install redis");
         assert_eq!(install_line(|tool| tool == "dnf"), "sudo dnf install valkey");
         assert!(install_line(|_| false).contains("PATH"));
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_process_keeps_its_start_time_and_nobody_has_none() {
+        let own = i32::try_from(std::process::id()).unwrap();
+        assert!(start_time(own).is_some() && start_time(own) == start_time(own));
+        assert_eq!(start_time(i32::MAX), None);
     }
 
     #[test]

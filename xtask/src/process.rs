@@ -12,6 +12,7 @@ use anyhow::{Context as _, bail};
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions};
 
 use crate::interrupt;
+use crate::sweeper::{self, Promise};
 use crate::wait::{Deadline, PAUSE};
 
 /// A third request to stop means now.
@@ -25,6 +26,7 @@ pub(crate) struct Running {
     child: Child,
     grace: Duration,
     reaped: bool,
+    promise: Promise,
 }
 
 /// Whether a request to stop ends a wait. Taking things down goes on regardless.
@@ -41,7 +43,9 @@ impl Running {
             .process_group(0)
             .spawn()
             .with_context(|| format!("cannot start {name} ({})", command.get_program().display()))?;
-        Ok(Running { name: name.to_owned(), child, grace: GRACE, reaped: false })
+        let promise = Promise::group(Pid::from_child(&child));
+        sweeper::promise(&promise);
+        Ok(Running { name: name.to_owned(), child, grace: GRACE, reaped: false, promise })
     }
 
     /// How long it may take to end by itself after TERM.
@@ -101,6 +105,7 @@ impl Running {
 
     /// Lets it run on without an owner.
     pub(crate) fn leave(self) {
+        sweeper::release(&self.promise);
         std::mem::forget(self);
     }
 
@@ -109,6 +114,7 @@ impl Running {
     fn reap(&mut self) -> anyhow::Result<ExitStatus> {
         self.signal_group(Signal::KILL);
         self.reaped = true;
+        sweeper::release(&self.promise);
         self.child.wait().with_context(|| format!("cannot wait for {}", self.name))
     }
 

@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use tempfile::TempDir;
 
+use crate::sweeper::{self, Promise};
+
 #[derive(Debug)]
 pub(crate) struct Workspace {
     root: PathBuf,
@@ -40,12 +42,21 @@ impl Workspace {
         Ok(dir)
     }
 
-    /// A directory of our own under `target/`, gone when dropped.
+    /// A directory of our own under `target/`, gone when dropped, and when xtask is killed.
     pub(crate) fn scratch_dir(&self, prefix: &str) -> anyhow::Result<TempDir> {
         let parent = self.kept_dir("scratch")?;
-        tempfile::Builder::new()
+        let dir = tempfile::Builder::new()
             .prefix(&format!("{prefix}-"))
             .tempdir_in(&parent)
-            .with_context(|| format!("cannot create a directory in {}", parent.display()))
+            .with_context(|| format!("cannot create a directory in {}", parent.display()))?;
+        sweeper::promise(&Promise::Directory { path: dir.path().to_owned() });
+        Ok(dir)
     }
+}
+
+/// Leaves a scratch directory where it is.
+pub(crate) fn keep(dir: TempDir) -> PathBuf {
+    let path = dir.keep();
+    sweeper::release(&Promise::Directory { path: path.clone() });
+    path
 }

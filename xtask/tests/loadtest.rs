@@ -243,6 +243,25 @@ fn a_tool_that_will_not_end_is_killed_at_the_third_request() {
 }
 
 #[test]
+fn nothing_stays_behind_when_xtask_itself_is_killed() {
+    let world = World::new();
+    world.tool("memwatch", &format!("{MEMWATCH}\necho $$ > \"$4/pid\"\nwhile :; do sleep 0.05; done"));
+    let child = world.xtask(&[]).spawn().unwrap();
+    let addresses = world.addresses();
+    let pid = world.run_dir().join("pid");
+    wait_until("the tool has said its number", || fs::read_to_string(&pid).is_ok_and(|text| text.ends_with('\n')));
+    let tool: i32 = fs::read_to_string(&pid).unwrap().trim().parse().unwrap();
+    let tool = Pid::from_raw(tool).unwrap();
+    assert!(addresses.iter().all(|address| listens(*address)));
+    send(Signal::KILL, &child);
+    // Its end of the output is the end of everybody who shared it.
+    let output = child.wait_with_output().unwrap();
+    assert!(stderr(&output).contains("taking down what it left"), "{}", stderr(&output));
+    assert!(!addresses.iter().any(|address| listens(*address)));
+    assert!(rustix::process::test_kill_process(tool).is_err(), "the tool still runs");
+}
+
+#[test]
 fn a_kept_stack_stays_until_the_line_it_names_is_typed() {
     let world = World::new();
     let output = world.run(&["--keep"]);
