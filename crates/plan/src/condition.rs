@@ -9,6 +9,7 @@
 //!            | operand "exists"
 //!            | "status" "in" statuses ;
 //! operand    = "status" | "latency" | "size" | "body"  the answer at hand
+//!            | "value" | "rows"                        the reply of a store
 //!            | "header." name
 //!            | jsonpath                                the first thing it finds in the body: $.items[0].id
 //!            | "count(" jsonpath ")"                   how many things it finds
@@ -78,6 +79,10 @@ pub enum Operand {
     Count(JsonPath),
     /// A value of the user.
     Hole(Hole),
+    /// The value of a store's reply, as [`Source::Value`](crate::flow::Source::Value) has it.
+    Value,
+    /// How many rows a store's reply has, as [`Source::Rows`](crate::flow::Source::Rows) counts them.
+    Rows,
 }
 
 /// How two values are compared.
@@ -122,7 +127,9 @@ impl Condition {
     /// True when it needs the body of the answer: only then the engine keeps it.
     #[must_use]
     pub fn reads_body(&self) -> bool {
-        self.operands().iter().any(|operand| matches!(operand, Operand::Body | Operand::Json(_) | Operand::Count(_)))
+        self.operands().iter().any(|operand| {
+            matches!(operand, Operand::Body | Operand::Json(_) | Operand::Count(_) | Operand::Value | Operand::Rows)
+        })
     }
 
     /// Everything it looks at, from left to right.
@@ -181,6 +188,8 @@ impl fmt::Display for Operand {
             Self::Json(path) => f.write_str(path.as_str()),
             Self::Count(path) => write!(f, "count({})", path.as_str()),
             Self::Hole(hole) => write!(f, "{{{hole}}}"),
+            Self::Value => f.write_str("value"),
+            Self::Rows => f.write_str("rows"),
         }
     }
 }

@@ -14,6 +14,7 @@ use crate::condition::Condition;
 use crate::data::Attachment;
 use crate::model::{Method, ThinkTime};
 use crate::patterns::{JsonPath, Pattern};
+use crate::store::Call;
 use crate::template::Template;
 
 /// What a user does in one iteration.
@@ -102,6 +103,9 @@ pub struct Choice {
 /// A request, its answer and what is made of it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Request {
+    /// What it asks of a store. `None`: it is a request of HTTP to the target. With it, method, path, headers,
+    /// credentials, body and redirects mean nothing.
+    pub store: Option<Box<Call>>,
     /// Its name, unique in the flow. The operation in the record is `name` when the plan has no other request of
     /// that name, else `flow.name`.
     pub name: String,
@@ -241,6 +245,12 @@ pub enum Source {
     Status,
     /// The whole body as text: `"body"`.
     Body,
+    /// The value of a store's reply, in its own kind: `"value"`. Of SQL it is the first column of the first row. What
+    /// Redis calls nil, and SQL null, is not there.
+    Value,
+    /// How many rows a store's reply has: `"rows"`. Of SQL the rows it gave or changed, of Redis the items of a list,
+    /// 1 for any other value and 0 for nil.
+    Rows,
 }
 
 /// What happens when a capture finds nothing.
@@ -314,6 +324,7 @@ impl Request {
     #[must_use]
     pub fn new(name: &str, method: Method, path: Template) -> Self {
         Self {
+            store: None,
             name: name.to_owned(),
             method,
             path,

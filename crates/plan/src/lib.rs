@@ -13,6 +13,7 @@ pub mod flow;
 pub mod model;
 pub mod patterns;
 pub mod redis;
+pub mod store;
 pub mod template;
 pub mod watch;
 
@@ -52,6 +53,7 @@ pub use overrides::{Override, OverrideError};
 pub use patterns::{JsonPath, Pattern, PatternError};
 pub use redis::{FieldPath, HostPort, Login, RedisEndpoint, RedisPlace, RedisServer, RedisSource};
 pub use resolve::{parse, parse_criteria, parse_quick, parse_recorded, parse_redis};
+pub use store::{Ask, Call, Isolation, Payload, Shape, Statement, Store, StoreConnections, StoreKind};
 pub use surroundings::Surroundings;
 pub use template::{Form, Hole, Part, Random, Secret, Template, UserPattern};
 pub use watch::{Alert, LOG_EVENTS, LogEvent, LogWatch, ProcessWatch, Watch};

@@ -13,6 +13,7 @@ use url::Url;
 use crate::criteria::Criterion;
 use crate::data::DataSet;
 use crate::flow::{self, Auth, Flow, Request, Step};
+use crate::store::{Payload, Store};
 use crate::template::{Template, UserPattern};
 use crate::watch::Watch;
 pub use phases::{Arrivals, Iterations, Load, Phase, Rate, RateShape, Recording, Replay, ThinkTime};
@@ -24,8 +25,12 @@ pub struct Plan {
     pub name: String,
     /// Seeds every random choice; the same plan and seed give the same arrivals.
     pub seed: u64,
-    /// Where traffic goes. `None` for plans that only watch.
+    /// Where requests of HTTP go. `None` for plans that only watch, or only load stores.
     pub target: Option<Target>,
+    /// Stores that are loaded directly.
+    pub stores: Vec<Store>,
+    /// Content to write.
+    pub payloads: Vec<Payload>,
     /// Who sends it.
     pub users: Users,
     /// How the generator works.
@@ -319,6 +324,12 @@ impl AddressRange {
 }
 
 impl Plan {
+    /// A store by its name.
+    #[must_use]
+    pub fn store(&self, name: &str) -> Option<&Store> {
+        self.stores.iter().find(|store| store.name == name)
+    }
+
     /// All requests of the flows: flow by flow, depth first, in the order they are written. `[setup]` and
     /// `[teardown]` are no load, and not among them.
     #[must_use]

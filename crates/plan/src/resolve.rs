@@ -3,6 +3,7 @@
 //! A new table gets a file of its own below, one field here, and its lines in the writer.
 
 mod bodies;
+mod calls;
 mod captures;
 mod checks;
 mod conditions;
@@ -19,12 +20,14 @@ mod limiter;
 mod names;
 mod needs;
 mod open;
+mod payloads;
 mod phases;
 mod rates;
 mod redis;
 mod replay;
 mod requests;
 mod steps;
+mod stores;
 mod target;
 mod templates;
 mod think;
@@ -32,7 +35,9 @@ mod users;
 mod values;
 mod watch;
 
+pub(crate) use self::calls::ISOLATIONS;
 pub(crate) use self::connections::word as http_word;
+pub(crate) use self::payloads::SHAPES;
 
 use std::cell::RefCell;
 
@@ -45,6 +50,7 @@ use crate::overrides::{self, Override};
 use crate::quick;
 use crate::reader::{Context, Field, Reader};
 use crate::redis::RedisSource;
+use crate::store::{Payload, Shape, Store};
 use crate::surroundings::Surroundings;
 use crate::tree::{self, Entry, Table};
 use crate::write;
@@ -226,18 +232,38 @@ fn plan(reader: &Reader<'_>) -> Plan {
     let name = reader.required("name", "\"my-service\"", Field::name).unwrap_or_default();
     let seed = reader.optional("seed", |field| field.whole(0)).unwrap_or(1);
     let users = target::users(reader.field("users").as_ref());
-    let traffic = traffic(reader);
-    let limiter_field = reader.field("limiter");
-    let timeout = traffic.target.as_ref().map(|target| target.timeout);
-    let generator = generator::generator(reader.field("generator").as_ref(), limiter_field.is_some(), timeout);
     let phases = reader.field("phases").as_ref().map(phases::read).unwrap_or_default();
+    let payload_field = reader.field("payloads");
+    let payloads = payload_field.as_ref().map(|field| payloads::read(field, &phases)).unwrap_or_default();
+    let names = payload_field.as_ref().map(payloads::names).unwrap_or_default();
+    let traffic = traffic(reader, payload_names(&payloads, names));
+    let limiter_field = reader.field("limiter");
+    let timeouts = traffic.stores.iter().map(|store| store.timeout);
+    let timeout = traffic.target.iter().map(|target| target.timeout).chain(timeouts).max();
+    let generator = generator::generator(reader.field("generator").as_ref(), limiter_field.is_some(), timeout);
     let limiter = limiter_field.as_ref().map(limiter::read);
     let watch = reader.field("watch").as_ref().map(watch::read);
     check_whole(reader);
-    let Traffic { target, data, setup, flows, teardown } = traffic;
+    let Traffic { target, stores, data, setup, flows, teardown } = traffic;
     let criteria = Vec::new();
-    let mut plan =
-        Plan { name, seed, target, users, generator, phases, flows, setup, teardown, data, limiter, watch, criteria };
+    let mut plan = Plan {
+        name,
+        seed,
+        target,
+        stores,
+        payloads,
+        users,
+        generator,
+        phases,
+        flows,
+        setup,
+        teardown,
+        data,
+        limiter,
+        watch,
+        criteria,
+    };
+    check_target(reader, &plan);
     check_operations(reader, &plan);
     if let Some(field) = reader.field("criteria") {
         plan.criteria = criteria::read(&field, &plan);
@@ -248,15 +274,23 @@ fn plan(reader: &Reader<'_>) -> Plan {
 /// Everything that names values of users.
 struct Traffic {
     target: Option<Target>,
+    stores: Vec<Store>,
     data: Vec<DataSet>,
     setup: Vec<Step>,
     flows: Vec<Flow>,
     teardown: Vec<Step>,
 }
 
-fn traffic(reader: &Reader<'_>) -> Traffic {
+/// The names of all payloads, and whether each may be any bytes.
+fn payload_names(payloads: &[Payload], names: Vec<String>) -> Vec<(String, bool)> {
+    let raw = |name: &str| payloads.iter().any(|one| one.name == name && one.shape == Shape::Bytes);
+    names.into_iter().map(|name| (name.clone(), raw(&name))).collect()
+}
+
+fn traffic(reader: &Reader<'_>, payloads: Vec<(String, bool)>) -> Traffic {
+    let stores = reader.field("targets").as_ref().map(stores::read).unwrap_or_default();
     let sets = reader.field("data").as_ref().map(data::read).unwrap_or_default();
-    let plain = Names::of_plan(names::columns(&sets));
+    let plain = Names::of_plan(names::columns(&sets)).with_stores(&stores, payloads);
     let setup_field = reader.field("setup");
     // Whatever setup captures, everything else may name: also the target, which setup's own steps are aimed at.
     let shared = setup_field.as_ref().and_then(|field| field.entry("steps")).map(|steps| plain.after_steps(steps));
@@ -269,7 +303,18 @@ fn traffic(reader: &Reader<'_>) -> Traffic {
     let setup = once(setup_field, "[setup]", &plain);
     let flows = reader.field("flows").map(|field| flows::read(&field, headers, &shared)).unwrap_or_default();
     let teardown = once(reader.field("teardown"), "[teardown]", &shared);
-    Traffic { data: sets.into_iter().filter_map(|(_, set)| set).collect(), setup, flows, teardown, target }
+    Traffic { data: sets.into_iter().filter_map(|(_, set)| set).collect(), setup, flows, teardown, target, stores }
+}
+
+/// Requests of HTTP go to the target.
+fn check_target(reader: &Reader<'_>, plan: &Plan) {
+    let once = [&plan.setup, &plan.teardown].into_iter().flat_map(|steps| crate::flow::requests(steps));
+    let request = plan.requests().into_iter().chain(once).find(|request| request.store.is_none());
+    let lacks = plan.target.is_none() && reader.table.get("target").is_none() && reader.table.get("targets").is_some();
+    if let Some(request) = request.filter(|_| lacks && reader.context.problems.borrow().is_empty()) {
+        let help = "add [target] with `url = \"http://127.0.0.1:8080\"`; stores stand in [targets.NAME]";
+        reader.reject(format!("the step `{}` is a request of HTTP, and the plan has no [target]", request.name), help);
+    }
 }
 
 /// Records and criteria know operations by name.
@@ -285,11 +330,15 @@ fn check_operations(reader: &Reader<'_>, plan: &Plan) {
 /// Traffic needs a target, phases and flows; a plan without them must at least watch.
 fn check_whole(reader: &Reader<'_>) {
     const TRAFFIC: [(&str, &str); 3] = [
-        ("target", "[target] with `url = \"http://127.0.0.1:8080\"`"),
+        ("target", "[target] with `url = \"http://127.0.0.1:8080\"`, or [targets.NAME] with the URL of a store"),
         ("phases", "[[phases]] with `name`, `duration` and `rate` or `users`"),
         ("flows", "[flows.NAME] with `steps`"),
     ];
-    let stated = |key: &str| reader.table.get(key);
+    // Stores are targets, too.
+    let stated = |key: &str| match reader.table.get(key) {
+        None if key == "target" => reader.table.get("targets"),
+        stated => stated,
+    };
     let Some(first) = TRAFFIC.iter().find_map(|(key, _)| stated(key)) else {
         if stated("watch").is_none() {
             reader.reject(

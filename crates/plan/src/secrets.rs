@@ -17,7 +17,7 @@ impl Plan {
         let flows = self.flows.iter().flat_map(|flow| headers(&flow.headers).chain(of_steps(&flow.steps)));
         let around = of_steps(&self.setup).into_iter().chain(of_steps(&self.teardown));
         let templates = of_target.chain(flows).chain(around);
-        templates.flat_map(|template| &template.parts).filter_map(secret).chain(self.redis_passwords()).collect()
+        templates.flat_map(|template| &template.parts).filter_map(secret).chain(self.passwords()).collect()
     }
 
     /// What HTTP makes of user and password (RFC 7617) wherever the plan gives both as they are: `user:password`. The
@@ -35,9 +35,11 @@ impl Plan {
         basic.collect()
     }
 
-    fn redis_passwords(&self) -> Vec<&Secret> {
+    /// Of the stores, and of the Redis that is watched.
+    fn passwords(&self) -> impl Iterator<Item = &Secret> {
         let redis = self.watch.as_ref().and_then(|watch| watch.redis.as_ref());
-        redis.map(RedisSource::passwords).unwrap_or_default()
+        let watched = redis.map(RedisSource::passwords).unwrap_or_default();
+        self.stores.iter().filter_map(|store| store.password.as_ref()).chain(watched)
     }
 }
 
@@ -101,7 +103,8 @@ fn of_request(request: &Request) -> Vec<&Template> {
             values.collect()
         }
     };
-    let path = std::iter::once(&request.path);
+    let asked = request.store.iter().flat_map(|call| call.templates());
+    let path = std::iter::once(&request.path).chain(asked);
     path.chain(headers(&request.headers)).chain(auth(request.auth.as_ref())).chain(body).collect()
 }
 

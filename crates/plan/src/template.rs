@@ -73,6 +73,11 @@ pub enum Hole {
     Data(String, String),
     /// What a step captured or set under this name, or `[setup]` did: `{name}`.
     Captured(String),
+    /// Content of this payload: `{payload.NAME}`. One of those that were made for the phase, drawn anew each time.
+    Payload(String),
+    /// When the request is made: `{now}`, in nanoseconds of the machine's monotonic clock, which is the same for all
+    /// programs that run on it.
+    Now,
 }
 
 /// How a value is put into its place.
@@ -150,6 +155,8 @@ impl fmt::Display for Hole {
             Self::Random(Random::Text(length)) => write!(f, "random.text({length})"),
             Self::Data(set, column) => write!(f, "data.{set}.{column}"),
             Self::Captured(name) => f.write_str(name),
+            Self::Payload(name) => write!(f, "payload.{name}"),
+            Self::Now => f.write_str("now"),
         }
     }
 }

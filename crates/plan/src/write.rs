@@ -7,6 +7,7 @@ mod criteria;
 mod flows;
 mod phases;
 mod redis;
+mod stores;
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -36,9 +37,11 @@ impl Plan {
         if let Some(target) = &self.target {
             out.target(target);
         }
+        self.stores.iter().for_each(|store| out.store(store));
         out.users(&self.users);
         out.generator(&self.generator);
         self.phases.iter().for_each(|phase| out.phase(phase));
+        self.payloads.iter().for_each(|payload| out.payload(payload));
         self.data.iter().for_each(|set| out.data(set));
         out.once("setup", &self.setup);
         self.flows.iter().for_each(|flow| out.flow(flow));

@@ -60,6 +60,28 @@ pub enum Outcome {
     Dropped,
     /// Still open or not yet sent when the run ended.
     Unfinished,
+    /// The store answered with an error that is in none of the classes below.
+    StoreError,
+    /// The store refused a write because its memory or disk is full.
+    StoreFull,
+    /// A write reached a store that only reads: a replica, or a database in recovery.
+    ReadOnly,
+    /// The store is there but does not serve yet: it loads its data, starts, or its cluster is incomplete.
+    NotReady,
+    /// The key belongs to another node of the cluster, and nobody follows the redirection.
+    Redirected,
+    /// The store did not accept user, password or permission.
+    Denied,
+    /// A transaction could not be serialised with others, however often it was begun anew.
+    SerializationFailure,
+    /// A transaction was the victim of a deadlock, however often it was begun anew.
+    Deadlock,
+    /// A statement would have violated a constraint.
+    ConstraintViolation,
+    /// The store has all the clients it allows, and refused another connection.
+    TooManyClients,
+    /// No connection of the pool became free within the plan's timeout.
+    PoolTimedOut,
 }
 
 /// The class an [`Outcome`] belongs to.
@@ -83,7 +105,7 @@ pub enum Class {
 
 impl Outcome {
     /// The number of outcomes, for arrays indexed by `outcome as usize`.
-    pub const COUNT: usize = 24;
+    pub const COUNT: usize = 35;
 
     /// Every outcome, in the order of its discriminant.
     pub const ALL: [Self; Self::COUNT] = [
@@ -111,6 +133,17 @@ impl Outcome {
         Self::TimedOut,
         Self::Dropped,
         Self::Unfinished,
+        Self::StoreError,
+        Self::StoreFull,
+        Self::ReadOnly,
+        Self::NotReady,
+        Self::Redirected,
+        Self::Denied,
+        Self::SerializationFailure,
+        Self::Deadlock,
+        Self::ConstraintViolation,
+        Self::TooManyClients,
+        Self::PoolTimedOut,
     ];
 
     /// The word of this outcome in files and on screens.
@@ -141,6 +174,17 @@ impl Outcome {
             Self::TimedOut => "timed_out",
             Self::Dropped => "dropped",
             Self::Unfinished => "unfinished",
+            Self::StoreError => "store_error",
+            Self::StoreFull => "store_full",
+            Self::ReadOnly => "read_only",
+            Self::NotReady => "not_ready",
+            Self::Redirected => "redirected",
+            Self::Denied => "denied",
+            Self::SerializationFailure => "serialization_failure",
+            Self::Deadlock => "deadlock",
+            Self::ConstraintViolation => "constraint_violation",
+            Self::TooManyClients => "too_many_clients",
+            Self::PoolTimedOut => "pool_timed_out",
         }
     }
 
@@ -154,7 +198,16 @@ impl Outcome {
             | Self::FailedCheck
             | Self::MissingCapture
             | Self::BodyTooLarge
-            | Self::BadEncoding => Class::FailedCheck,
+            | Self::BadEncoding
+            | Self::StoreError
+            | Self::StoreFull
+            | Self::ReadOnly
+            | Self::NotReady
+            | Self::Redirected
+            | Self::Denied
+            | Self::SerializationFailure
+            | Self::Deadlock
+            | Self::ConstraintViolation => Class::FailedCheck,
             Self::Refused
             | Self::Unreachable
             | Self::Reset
@@ -166,8 +219,9 @@ impl Outcome {
             | Self::OutOfPorts
             | Self::OutOfMemory
             | Self::NotBuilt
-            | Self::Io => Class::Error,
-            Self::ConnectTimedOut | Self::FirstByteTimedOut | Self::TimedOut => Class::TimedOut,
+            | Self::Io
+            | Self::TooManyClients => Class::Error,
+            Self::ConnectTimedOut | Self::FirstByteTimedOut | Self::TimedOut | Self::PoolTimedOut => Class::TimedOut,
             Self::Dropped => Class::Dropped,
             Self::Unfinished => Class::Unfinished,
         }

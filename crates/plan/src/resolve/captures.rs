@@ -11,7 +11,7 @@ use crate::tree::{Entry, Value};
 use super::conditions::PATH_HELP;
 use super::holes;
 
-const HELP: &str = "write `\"$.id\"`, `\"header.location\"`, `\"cookie.session\"`, `\"status\"`, `\"body\"`, or a table such as `{ regex = \"id=([0-9]+)\", group = 1 }`";
+const HELP: &str = "write `\"$.id\"`, `\"header.location\"`, `\"cookie.session\"`, `\"status\"`, `\"body\"`, of a store `\"value\"` or `\"rows\"`, or a table such as `{ regex = \"id=([0-9]+)\", group = 1 }`";
 
 /// Reads all captures of a step; `missing` is what happens unless one says otherwise.
 pub(super) fn read(field: &Field<'_>, missing: &Missing) -> Vec<Capture> {
@@ -47,7 +47,15 @@ pub(super) fn check_name(entry: &Entry, parent: &Field<'_>) {
     }
 }
 
-/// `"$.id"`, `"header.location"`, `"cookie.session"`, `"status"`, `"body"`.
+/// A place alone: a word, or a table without `on_missing` and `default`.
+pub(super) fn place(field: &Field<'_>) -> Option<Source> {
+    match &field.node.value {
+        Value::Table(_) => table(field, &Missing::End).0,
+        _ => word(field),
+    }
+}
+
+/// `"$.id"`, `"header.location"`, `"cookie.session"`, `"status"`, `"body"`, `"value"`, `"rows"`.
 fn word(field: &Field<'_>) -> Option<Source> {
     let text = super::conditions::shown_text(field, "where to find it")?;
     let word = text.content.as_str();
@@ -57,6 +65,8 @@ fn word(field: &Field<'_>) -> Option<Source> {
         Some(("cookie", name)) if is_token(name) => return Some(Source::Cookie(name.to_owned())),
         None if word == "status" => return Some(Source::Status),
         None if word == "body" => return Some(Source::Body),
+        None if word == "value" => return Some(Source::Value),
+        None if word == "rows" => return Some(Source::Rows),
         _ => text.reject(format!("nothing can be captured from `{word}`"), None, HELP),
     }
     None

@@ -110,6 +110,12 @@ impl List<'_> {
         if let Some(field) = reader.field("regex") {
             self.regex(&field);
         }
+        if let Some(value) = reader.field("value").and_then(|field| self.value(&field)) {
+            self.compare(Operand::Value, Operator::Equal, value);
+        }
+        if let Some(rows) = reader.optional("rows", |field| field.whole::<u32>(0)) {
+            self.compare(Operand::Rows, Operator::Equal, Value::Number(rows.into()));
+        }
         if let Some(field) = reader.field("size") {
             self.size(&field);
         }

@@ -24,8 +24,18 @@ const OPERATORS: [(&str, Operator); 7] = [
     (">", Operator::Greater),
     ("contains", Operator::Contains),
 ];
-const OPERANDS: [&str; 8] =
-    ["status", "latency", "size", "body", "header.NAME", "$.json.path", "count($.json.path)", "{name}"];
+const OPERANDS: [&str; 10] = [
+    "status",
+    "latency",
+    "size",
+    "body",
+    "header.NAME",
+    "$.json.path",
+    "count($.json.path)",
+    "value",
+    "rows",
+    "{name}",
+];
 const DEEPEST: usize = 32;
 
 /// Where a condition stands: whether an answer is at hand.
@@ -229,6 +239,8 @@ impl Parser<'_> {
             "latency" => Operand::Latency,
             "size" => Operand::Size,
             "body" => Operand::Body,
+            "value" => Operand::Value,
+            "rows" => Operand::Rows,
             "header" if after.starts_with('.') => return self.header(),
             "count" if after.starts_with('(') => return self.count(),
             _ => return Err(self.unknown_operand()),

@@ -17,11 +17,16 @@ pub(super) struct Complaint {
 }
 
 /// The holes that are always words of the language. What begins with `data.` and `random.` is read apart.
-const WORDS: [(&str, Hole); 4] =
-    [("user.id", Hole::UserId), ("user.n", Hole::UserNumber), ("iteration", Hole::Iteration), ("turn", Hole::Turn)];
+const WORDS: [(&str, Hole); 5] = [
+    ("user.id", Hole::UserId),
+    ("user.n", Hole::UserNumber),
+    ("iteration", Hole::Iteration),
+    ("turn", Hole::Turn),
+    ("now", Hole::Now),
+];
 pub(super) const RANDOM: [&str; 4] = ["random.int(1, 100)", "random.choice(a, b)", "random.uuid", "random.text(20)"];
 /// Names nothing may be captured under: they would hide something.
-const RESERVED: [&str; 5] = ["user", "iteration", "turn", "random", "data"];
+const RESERVED: [&str; 7] = ["user", "iteration", "turn", "random", "data", "payload", "now"];
 const LONGEST_TEXT: u16 = 10_000;
 
 /// What stands in the braces that begin here, if they hold a hole: a word, perhaps with arguments and a form.
@@ -77,6 +82,9 @@ fn hole(word: &str) -> Result<Hole, Complaint> {
     if let Some(rest) = word.strip_prefix("data.") {
         return data(rest);
     }
+    if let Some(name) = word.strip_prefix("payload.").filter(|name| words::is_name(name)) {
+        return Ok(Hole::Payload(name.to_owned()));
+    }
     match word.strip_prefix("random.") {
         Some(rest) => random(rest).map(Hole::Random),
         None if words::is_name(word) => Ok(Hole::Captured(word.to_owned())),
@@ -89,7 +97,9 @@ fn unknown(word: &str) -> Complaint {
     let near = words::nearest(word, valid()).map(|near| format!("{{{near}}}"));
     let braced: Vec<String> = valid().map(|word| format!("{{{word}}}")).collect();
     let list = words::list(braced.iter().map(String::as_str));
-    let help = format!("valid are {list}, `{{data.SET.column}}` and captured names; write `{{{{` for a plain brace");
+    let help = format!(
+        "valid are {list}, `{{data.SET.column}}`, `{{payload.NAME}}` and captured names; write `{{{{` for a plain brace"
+    );
     Complaint { title: format!("unknown hole `{{{word}}}`"), near, help }
 }
 

@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use crate::data::DataSet;
+use crate::store::Store;
 use crate::template::Hole;
 use crate::tree::{Node, Value};
 use crate::words;
@@ -16,6 +17,9 @@ pub(super) type Columns = (String, Option<Vec<String>>);
 #[derive(Clone, Default)]
 pub(super) struct Names {
     data: Rc<Vec<Columns>>,
+    stores: Rc<Vec<Store>>,
+    /// Payloads, and whether each may be any bytes.
+    payloads: Rc<Vec<(String, bool)>>,
     /// Captured by `[setup]`, and by the steps before this one.
     captured: Vec<String>,
     /// Captured anywhere in the flow: conditions may ask for it before it is there.
@@ -30,6 +34,22 @@ impl Names {
     /// Of a plan with this data, before any step: only random values.
     pub(super) fn of_plan(data: Vec<Columns>) -> Self {
         Self { data: Rc::new(data), ..Self::default() }
+    }
+
+    /// With these stores and payloads, and whether each payload may be any bytes.
+    pub(super) fn with_stores(self, stores: &[Store], payloads: Vec<(String, bool)>) -> Self {
+        Self { stores: Rc::new(stores.to_vec()), payloads: Rc::new(payloads), ..self }
+    }
+
+    /// The plan's stores.
+    pub(super) fn stores(&self) -> &[Store] {
+        &self.stores
+    }
+
+    /// The name of the payload that a hole means, if that may be any bytes.
+    pub(super) fn raw_payload<'h>(&self, hole: &'h Hole) -> Option<&'h str> {
+        let Hole::Payload(name) = hole else { return None };
+        self.payloads.iter().any(|(known, raw)| known == name && *raw).then_some(name)
     }
 
     /// Of what a user does.
@@ -90,6 +110,7 @@ impl Names {
                         .to_owned(),
             }),
             Hole::Data(set, column) => self.check_data(set, column),
+            Hole::Payload(name) => self.check_payload(name),
             Hole::Captured(name) if !captured.contains(name) => Err(self.unknown(name, captured)),
             _ => Ok(()),
         }
@@ -115,6 +136,18 @@ impl Names {
             }
             _ => Ok(()),
         }
+    }
+
+    fn check_payload(&self, name: &str) -> Result<(), Complaint> {
+        if self.payloads.iter().any(|(known, _)| known == name) {
+            return Ok(());
+        }
+        let names = || self.payloads.iter().map(|(name, _)| name.as_str());
+        Err(Complaint {
+            title: format!("there is no payload `{name}`"),
+            near: words::nearest(name, names()).map(|near| format!("{{payload.{near}}}")),
+            help: format!("the plan has: {}; add `[payloads.{name}]` with `size`", words::list(names())),
+        })
     }
 
     fn unknown(&self, name: &str, captured: &[String]) -> Complaint {

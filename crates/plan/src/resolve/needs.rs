@@ -42,7 +42,7 @@ fn missing(metric: &Metric, plan: &Plan) -> Option<Complaint> {
 
 fn missing_traffic(plan: &Plan) -> Option<Complaint> {
     let complaint = ("the plan makes no traffic to judge", "add [target], [[phases]] and [flows], or leave it out");
-    plan.target.is_none().then_some(complaint)
+    (plan.target.is_none() && plan.stores.is_empty()).then_some(complaint)
 }
 
 /// There is something to recover to, and time to recover in.

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use crate::flow::{Auth, Missing, Poll, Request};
+use crate::flow::{Auth, Body, Missing, Poll, Request};
 use crate::model::Method;
 use crate::reader::{Field, Reader};
+use crate::store::Call;
 use crate::template::{Part, Template};
 use crate::tree::Value;
 use crate::words;
@@ -13,7 +14,7 @@ use super::conditions::{self, Place as Site};
 use super::flows::Place;
 use super::names::Names;
 use super::target::METHODS;
-use super::{bodies, captures, checks, headers, templates};
+use super::{bodies, calls, captures, checks, headers, templates};
 
 const EVERY: Duration = Duration::from_millis(500);
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -22,13 +23,8 @@ const MOST_REDIRECTS: u8 = 20;
 /// Reads a request; `names` gets what it captures.
 pub(super) fn read(reader: &Reader<'_>, place: &Place<'_>, names: &mut Names) -> Request {
     let name = name(reader, place);
-    let (method, path) = method_and_path(reader, names);
-    let mut headers = reader.field("headers").map(|field| headers::read(&field, names)).unwrap_or_default();
-    let auth = reader.optional("auth", |field| auth(field, names));
-    check_auth(reader, auth.as_ref(), &headers);
-    let body = bodies::read(reader, &mut headers, &place.headers, names);
+    let Sending { method, path, headers, auth, body, redirects, store } = sending(reader, place, names);
     let timeout = reader.optional("timeout", |field| field.positive_duration("30s"));
-    let redirects = reader.optional("redirects", redirects).unwrap_or(0);
     let slow = reader.optional("slow", |field| field.positive_duration("3s"));
     let expect = checks::read(reader, names);
     let missing = captures::on_missing(reader);
@@ -41,7 +37,39 @@ pub(super) fn read(reader: &Reader<'_>, place: &Place<'_>, names: &mut Names) ->
     let stated = reader.table.get("capture").and_then(|entry| entry.node.value.as_table());
     stated.into_iter().flat_map(|table| &table.entries).for_each(|entry| names.add(&entry.key));
     let poll = reader.optional("poll", |field| poll(field, names));
-    Request { name, method, path, headers, auth, body, timeout, redirects, slow, expect, captures, poll }
+    let store = store.map(Box::new);
+    let request =
+        Request { store, name, method, path, headers, auth, body, timeout, redirects, slow, expect, captures, poll };
+    // Without its store, which was reported, nothing can be said of its expectations.
+    if request.store.is_some() || !calls::asks_a_store(reader) {
+        calls::check_expectations(reader, &request);
+    }
+    request
+}
+
+/// What is sent.
+struct Sending {
+    method: Method,
+    path: Template,
+    headers: Vec<(String, Template)>,
+    auth: Option<Auth>,
+    body: Option<Body>,
+    redirects: u8,
+    store: Option<Call>,
+}
+
+fn sending(reader: &Reader<'_>, place: &Place<'_>, names: &Names) -> Sending {
+    if calls::asks_a_store(reader) {
+        let (method, path, store) = calls::read(reader, names);
+        return Sending { method, path, headers: Vec::new(), auth: None, body: None, redirects: 0, store };
+    }
+    let (method, path) = method_and_path(reader, names);
+    let mut headers = reader.field("headers").map(|field| headers::read(&field, names)).unwrap_or_default();
+    let auth = reader.optional("auth", |field| auth(field, names));
+    check_auth(reader, auth.as_ref(), &headers);
+    let body = bodies::read(reader, &mut headers, &place.headers, names);
+    let redirects = reader.optional("redirects", redirects).unwrap_or(0);
+    Sending { method, path, headers, auth, body, redirects, store: None }
 }
 
 fn name(reader: &Reader<'_>, place: &Place<'_>) -> String {
@@ -65,7 +93,7 @@ fn method_and_path(reader: &Reader<'_>, names: &Names) -> (Method, Template) {
     let help = || format!("a step has one of {}", words::list(METHODS.iter().map(|(word, _)| *word)));
     match requests.len() {
         0 => {
-            let others = "or one of `think`, `set`, `repeat`, `while`, `parallel`, `choose`";
+            let others = "one of `redis`, `sql` and the like for a store, or one of `think`, `set`, `repeat`, `while`, `parallel`, `choose`";
             reader.reject("the step makes no request", format!("{}, for example `get = \"/\"`, {others}", help()));
         }
         1 => {}

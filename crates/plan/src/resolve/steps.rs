@@ -14,7 +14,7 @@ use super::conditions::{self, Place as Site};
 use super::flows::{Place, weight};
 use super::names::Names;
 use super::target::METHODS;
-use super::{captures, requests, templates, think};
+use super::{calls, captures, requests, templates, think};
 
 /// What a step may do beside a request.
 const GROUPS: [&str; 6] = ["think", "set", "repeat", "while", "parallel", "choose"];
@@ -37,7 +37,7 @@ pub(super) fn read(field: &Field<'_>, place: &Place<'_>, names: &mut Names) -> V
 
 fn step(reader: &Reader<'_>, place: &Place<'_>, names: &mut Names) -> Step {
     let stated: Vec<&str> = GROUPS.into_iter().filter(|word| reader.table.get(word).is_some()).collect();
-    let requests = METHODS.iter().any(|(word, _)| reader.table.get(word).is_some());
+    let requests = METHODS.iter().any(|(word, _)| reader.table.get(word).is_some()) || calls::asks_a_store(reader);
     if stated.len() + usize::from(requests) > 1 {
         let all = stated.iter().copied().chain(requests.then_some("a request"));
         let help = "put what follows into a step of its own, or into the `steps` of this one";

@@ -48,7 +48,7 @@ pub(super) fn bytes(value: f64) -> Option<u64> {
 /// Whether these two can be compared this way.
 pub(super) fn fits(left: &Operand, operator: Operator, right: &Value) -> Result<(), (String, String)> {
     let complain = |title: &str, help: &str| Err((title.to_owned(), help.to_owned()));
-    let number = matches!(left, Operand::Status | Operand::Latency | Operand::Size | Operand::Count(_));
+    let number = matches!(left, Operand::Status | Operand::Latency | Operand::Size | Operand::Count(_) | Operand::Rows);
     let ordered =
         matches!(operator, Operator::Less | Operator::LessOrEqual | Operator::Greater | Operator::GreaterOrEqual);
     match (left, right) {
@@ -69,8 +69,8 @@ pub(super) fn fits(left: &Operand, operator: Operator, right: &Value) -> Result<
         (_, Value::Time(_) | Value::Bytes(_)) => {
             complain(&format!("`{left}` has no unit"), "only `latency` and `size` have one: write a plain number")
         }
-        (Operand::Status | Operand::Count(_), Value::Number(_) | Value::Hole(_)) => Ok(()),
-        (Operand::Status | Operand::Count(_), _) => {
+        (Operand::Status | Operand::Count(_) | Operand::Rows, Value::Number(_) | Value::Hole(_)) => Ok(()),
+        (Operand::Status | Operand::Count(_) | Operand::Rows, _) => {
             complain(&format!("`{left}` is a number"), "compare it with a number, without quotes")
         }
         (_, Value::Boolean(_) | Value::Null) if ordered || operator == Operator::Contains => {

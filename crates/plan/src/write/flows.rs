@@ -77,7 +77,7 @@ fn table(entries: impl Iterator<Item = (String, String)>) -> String {
     if entries.is_empty() { "{}".to_owned() } else { format!("{{ {} }}", entries.join(", ")) }
 }
 
-fn inline(entries: Entries) -> String {
+pub(super) fn inline(entries: Entries) -> String {
     table(entries.into_iter().map(|(key, value)| (key.to_owned(), value)))
 }
 
@@ -113,12 +113,14 @@ fn choice(choice: &Choice) -> String {
 
 fn request(request: &Request, entries: &mut Entries) {
     entries.push(("name", quote(&request.name)));
-    entries.push((method(request.method), template(&request.path)));
-    entries.push(("headers", headers(&request.headers)));
-    entries.extend(request.auth.iter().map(|value| ("auth", auth(value))));
-    entries.extend(request.body.iter().map(body));
+    match &request.store {
+        Some(call) => entries.extend(super::stores::call(call)),
+        None => sending(request, entries),
+    }
     entries.extend(request.timeout.map(|timeout| ("timeout", quoted_duration(timeout))));
-    entries.push(("redirects", request.redirects.to_string()));
+    if request.store.is_none() {
+        entries.push(("redirects", request.redirects.to_string()));
+    }
     entries.extend(request.slow.map(|slow| ("slow", quoted_duration(slow))));
     entries.push(("expect", expect(&request.expect)));
     if !request.expect.soft.is_empty() {
@@ -128,6 +130,14 @@ fn request(request: &Request, entries: &mut Entries) {
         entries.push(("capture", table(request.captures.iter().map(|one| (key(&one.name), capture(one))))));
     }
     entries.extend(request.poll.iter().map(|value| ("poll", poll(value))));
+}
+
+/// What is sent to the target.
+fn sending(request: &Request, entries: &mut Entries) {
+    entries.push((method(request.method), template(&request.path)));
+    entries.push(("headers", headers(&request.headers)));
+    entries.extend(request.auth.iter().map(|value| ("auth", auth(value))));
+    entries.extend(request.body.iter().map(body));
 }
 
 /// A condition as text that is read back as it is.
@@ -168,7 +178,7 @@ fn part(part: &FormPart) -> String {
     inline(entries)
 }
 
-fn attachment(attachment: &Attachment) -> String {
+pub(super) fn attachment(attachment: &Attachment) -> String {
     inline(file(&attachment.file).to_vec())
 }
 
@@ -195,20 +205,27 @@ fn checks(checks: &[Check]) -> String {
 }
 
 fn capture(capture: &Capture) -> String {
-    let mut entries = match &capture.from {
-        Source::Json(path) => vec![("json", quote(path.as_str()))],
-        Source::Regex { pattern, group } => vec![("regex", quote(pattern.as_str())), ("group", group.to_string())],
-        Source::Header(name) => vec![("header", quote(name))],
-        Source::Cookie(name) => vec![("cookie", quote(name))],
-        Source::Status => vec![("from", quote("status"))],
-        Source::Body => vec![("from", quote("body"))],
-    };
+    let mut entries = place(&capture.from);
     entries.push(match &capture.missing {
         Missing::End => ("on_missing", quote("end")),
         Missing::Continue => ("on_missing", quote("continue")),
         Missing::Default(text) => ("default", quote(text)),
     });
     inline(entries)
+}
+
+/// Where something is found.
+pub(super) fn place(source: &Source) -> Entries {
+    match source {
+        Source::Json(path) => vec![("json", quote(path.as_str()))],
+        Source::Regex { pattern, group } => vec![("regex", quote(pattern.as_str())), ("group", group.to_string())],
+        Source::Header(name) => vec![("header", quote(name))],
+        Source::Cookie(name) => vec![("cookie", quote(name))],
+        Source::Status => vec![("from", quote("status"))],
+        Source::Body => vec![("from", quote("body"))],
+        Source::Value => vec![("from", quote("value"))],
+        Source::Rows => vec![("from", quote("rows"))],
+    }
 }
 
 fn poll(poll: &Poll) -> String {
