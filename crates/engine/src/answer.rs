@@ -39,10 +39,9 @@ use plimsoll_record::ledger::Outcome;
 
 pub(crate) use checks::{CheckResults, CheckTable, check_facts, merge_counts};
 pub use examine::ExamineError;
-#[cfg_attr(not(test), expect(unused_imports, reason = "users learn to use it next"))]
 pub(crate) use {
     contents::Kept,
-    examine::{Examination, Judged, Keeping, Next},
+    examine::{Examination, Keeping, Next},
     test::Test,
     wants::{Keeper, Wants},
 };
@@ -60,6 +59,10 @@ pub(crate) struct Answer {
     pub(crate) latency_ns: u64,
     /// What was wanted of it; `None` when that is nothing.
     pub(crate) kept: Option<Box<Kept>>,
+    /// It is an error of a store, and has failed already.
+    pub(crate) fault: Option<Outcome>,
+    /// How often a store's transaction was begun anew.
+    pub(crate) retries: u32,
 }
 
 /// Why a body cannot be looked at.

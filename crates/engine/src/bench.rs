@@ -82,6 +82,7 @@ impl Books {
         self.recorder.begin_step(0, Entry { operation: 0, is_poll: false });
         self.recorder.send(Some(sent - intended), false);
         self.recorder.end(&Ended {
+            retries: 0,
             user: 1,
             iteration: 0,
             phase: 0,

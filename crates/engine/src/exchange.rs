@@ -24,6 +24,7 @@ use crate::recorder::Parts;
 use crate::redirects;
 use crate::request::{Operation, RequestBody};
 use crate::slot::Slot;
+use crate::store;
 use crate::workload::PhaseLoad;
 
 /// What sends requests one after the other, and keeps a connection and some memory from one to the next.
@@ -33,7 +34,7 @@ pub(crate) struct Line {
     pub(crate) connection: Option<Connection>,
     /// How the connection was opened that the present request is to be sent on, if it was opened for it.
     opening: Option<Opening>,
-    scratch: BytesMut,
+    pub(crate) scratch: BytesMut,
 }
 
 /// What is to be sent.
@@ -114,9 +115,18 @@ impl Line {
         }
     }
 
+    /// Whether it can wait for work: it has a connection, or needs none.
+    pub(crate) fn can_wait(&self, heart: &Heart) -> bool {
+        self.connection.is_some() || heart.work.only_stores
+    }
+
     /// One request on the kept connection or, when there is none, on a new one. A connection that turns out to be
     /// closed before anything was written is replaced, once.
     pub(crate) async fn exchange(&mut self, heart: &Rc<Heart>, journey: &Journey, errand: Errand) -> Exchange {
+        if let Some(call) = &heart.work.calls[usize::from(errand.operation)] {
+            // On the heap: every slot would keep room for it.
+            return Box::pin(store::exchange(self, heart, journey, errand, call)).await;
+        }
         let mut exchange = self.try_twice(heart, journey, errand).await;
         exchange.parts.waited = errand.delay.waited();
         exchange.parts.opening = self.opening.take();
@@ -257,7 +267,7 @@ impl Line {
     }
 
     /// Waits for `future` until `deadline` is over.
-    async fn within<T>(&self, heart: &Heart, deadline: i64, future: impl Future<Output = T>) -> Option<T> {
+    pub(crate) async fn within<T>(&self, heart: &Heart, deadline: i64, future: impl Future<Output = T>) -> Option<T> {
         match &self.slot {
             Some(slot) => {
                 heart.expect_deadline(deadline);
@@ -278,12 +288,12 @@ impl Trip {
 }
 
 /// Who a connection belongs to: a closed user as long as it lives, in an open phase the visit.
-fn owner(heart: &Heart, arrival: &Arrival) -> (u16, u64) {
+pub(crate) fn owner(heart: &Heart, arrival: &Arrival) -> (u16, u64) {
     let closed = matches!(heart.work.phases[usize::from(arrival.phase)].load, PhaseLoad::Closed(_));
     (arrival.phase, if closed { u64::from(arrival.session) } else { arrival.ordinal })
 }
 
-fn failed(heart: &Heart, outcome: Outcome) -> Exchange {
+pub(crate) fn failed(heart: &Heart, outcome: Outcome) -> Exchange {
     let now = heart.now();
     Exchange { sent: now, done: now, parts: Parts::NONE, result: Err(outcome) }
 }

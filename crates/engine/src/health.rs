@@ -4,11 +4,13 @@
 use std::io;
 use std::time::Duration;
 
-use plimsoll_plan::{HealthCheck, Plan, Target};
+use plimsoll_plan::{HealthCheck, Plan, Store, Target};
+use plimsoll_record::ledger::Outcome;
 
 use crate::connection::{self, DialError, Route, RouteError, TlsFailure, address_of};
 use crate::names::Names;
 use crate::request::{Operation, method_of};
+use crate::store::Fault;
 use crate::visit::{Iteration, Origin, Visit};
 use crate::workload::{WorkloadError, traffic_target};
 
@@ -74,6 +76,23 @@ pub enum HealthError {
         /// How long it was tried.
         patience: Duration,
     },
+    /// A store accepts no connection.
+    #[error(
+        "[targets.{name}] at {address} is not there within {patience:?}: {outcome}{reason}; is it running, and are url, \
+         user and password right?"
+    )]
+    Store {
+        /// Its name in the plan.
+        name: String,
+        /// Its URL without password.
+        address: String,
+        /// How long it was tried.
+        patience: Duration,
+        /// What came of it.
+        outcome: &'static str,
+        /// What it said.
+        reason: String,
+    },
     /// The runtime could not be made.
     #[error("cannot start a runtime; are there file descriptors left?")]
     Runtime(#[source] io::Error),
@@ -84,7 +103,7 @@ pub enum HealthError {
 /// # Errors
 /// [`HealthError`] with the address and the cause of the last attempt.
 pub fn health_check(plan: &Plan, patience: Duration) -> Result<(), HealthError> {
-    let target = traffic_target(plan)?;
+    let target = &*traffic_target(plan)?;
     let names = Names::compile(plan, &[])?;
     let route = Route::prepare(target)?;
     let request = target.health.as_ref().map(|check| Operation::health(check, target, &names));
@@ -92,6 +111,12 @@ pub fn health_check(plan: &Plan, patience: Duration) -> Result<(), HealthError> 
     let visit = Origin::new(plan.seed, false).visit(Iteration { user: 1, phase: 0, number: 1, ordinal: 0 });
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(HealthError::Runtime)?;
     let check = Check { target, route, request, visit, patience };
+    for store in &plan.stores {
+        runtime.block_on(store_is_there(store, patience))?;
+    }
+    if plan.target.is_none() {
+        return Ok(());
+    }
     runtime.block_on(async {
         let attempts = patience.as_nanos() / PAUSE.as_nanos();
         let mut last = Err(check.no_answer());
@@ -109,6 +134,31 @@ pub fn health_check(plan: &Plan, patience: Duration) -> Result<(), HealthError> 
         let _ = tokio::time::timeout(patience, trying).await;
         last
     })
+}
+
+/// Waits until a store accepts a connection. That it refuses the password is not changed by waiting.
+async fn store_is_there(store: &Store, patience: Duration) -> Result<(), HealthError> {
+    let attempts = patience.as_nanos() / PAUSE.as_nanos();
+    let mut last = Fault::from(Outcome::ConnectTimedOut);
+    let trying = async {
+        for _ in 0..=attempts {
+            match crate::store::is_there(store).await {
+                Ok(()) => return true,
+                Err(fault) => last = fault,
+            }
+            if last.outcome == Outcome::Denied {
+                break;
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+        false
+    };
+    if tokio::time::timeout(patience, trying).await == Ok(true) {
+        return Ok(());
+    }
+    let (name, address, outcome) = (store.name.clone(), store.url.to_string(), last.outcome.name());
+    let reason = if last.text.is_empty() { String::new() } else { format!(" ({})", last.text) };
+    Err(HealthError::Store { name, address, patience, outcome, reason })
 }
 
 /// What is asked, and of whom.

@@ -13,12 +13,14 @@ use plimsoll_record::{Offset, RunClock};
 
 use crate::answer::Answer;
 use crate::connection::{Idle, Pool, PoolSetup};
+use crate::exchange::owner;
 use crate::feed::{Arrival, Due, Ending, Feed};
 use crate::journal::FailedAnswer;
 use crate::journey::Journey;
 use crate::recorder::{Ended, Recorder};
 use crate::slot::Slot;
 use crate::slots::Slots;
+use crate::store::Stores;
 use crate::tick::Tick;
 use crate::workload::Workload;
 
@@ -79,6 +81,7 @@ pub(crate) struct Heart {
     pub(crate) start: Offset,
     tick: Tick,
     idle: Idle,
+    pub(crate) stores: Stores,
     /// Steps that are done at once, in as many groups at present.
     groups: Cell<usize>,
     feed: RefCell<Feed>,
@@ -108,6 +111,7 @@ impl Heart {
     pub(crate) fn new(setup: HeartSetup, feed: Feed, recorder: Recorder) -> Self {
         let HeartSetup { work, pool, timeout, connect_timeout, first_byte_timeout, connections, clock, start, tick } =
             setup;
+        let stores = Stores::new(&work.stores, pool.worker, pool.workers);
         let pool = Pool::new(pool);
         let slots = Slots::new(pool.slots());
         Self {
@@ -121,6 +125,7 @@ impl Heart {
             start,
             tick,
             idle: Idle::default(),
+            stores,
             groups: Cell::new(0),
             feed: RefCell::new(feed),
             recorder: RefCell::new(recorder),
@@ -290,6 +295,16 @@ impl Heart {
     /// An iteration could not go on although no request of its failed.
     pub(crate) fn cut_short(&self) {
         self.feed.borrow_mut().cut_short();
+    }
+
+    /// The user of an iteration is gone: its own connections to stores are closed.
+    pub(crate) fn forget(&self, arrival: &Arrival) {
+        self.stores.forget(owner(self, arrival));
+    }
+
+    /// A time of the machine's monotonic clock in nanoseconds since the start of the traffic.
+    pub(crate) fn since_monotonic(&self, monotonic_ns: i64) -> i64 {
+        monotonic_ns - self.clock.anchor().monotonic_ns - self.start.as_nanos()
     }
 
     /// Connections that no slot has.

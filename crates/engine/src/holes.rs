@@ -6,11 +6,11 @@ use plimsoll_plan::{
 
 /// The holes of a flow and of what the target adds to its requests. Some may be there several times.
 #[must_use]
-pub fn of_flow<'p>(flow: &'p Flow, target: &'p Target) -> Vec<&'p Hole> {
+pub fn of_flow<'p>(flow: &'p Flow, target: Option<&'p Target>) -> Vec<&'p Hole> {
     let mut holes = Holes::default();
-    holes.named(&target.headers);
+    target.iter().for_each(|target| holes.named(&target.headers));
     holes.named(&flow.headers);
-    target.auth.iter().for_each(|auth| holes.auth(auth));
+    target.iter().filter_map(|target| target.auth.as_ref()).for_each(|auth| holes.auth(auth));
     holes.steps(&flow.steps);
     holes.all
 }
@@ -36,6 +36,7 @@ impl<'p> Holes<'p> {
 
     fn request(&mut self, request: &'p Request) {
         self.template(&request.path);
+        request.store.iter().flat_map(|call| call.templates()).for_each(|template| self.template(template));
         self.named(&request.headers);
         request.auth.iter().for_each(|auth| self.auth(auth));
         request.body.iter().for_each(|body| self.body(body));
@@ -129,7 +130,7 @@ steps = [
     fn a_hole_is_found_wherever_it_stands() {
         let source = SourceText { name: "plan.toml".to_owned(), text: PLAN.to_owned() };
         let plan = plimsoll_plan::parse(&source, &[], &Surroundings::NONE).unwrap();
-        let mut columns: Vec<&str> = of_flow(&plan.flows[0], plan.target.as_ref().unwrap())
+        let mut columns: Vec<&str> = of_flow(&plan.flows[0], plan.target.as_ref())
             .into_iter()
             .filter_map(|hole| if let Hole::Data(_, column) = hole { Some(column.as_str()) } else { None })
             .collect();

@@ -58,12 +58,18 @@ pub(crate) async fn iterate(heart: &Rc<Heart>, line: &mut Line, job: Job) -> i64
             let visit = heart.work.remembers.then_some(visit);
             let returns = heart.give_back(&arrival, Ending { now, at, requests, visit });
             line.leave_own(heart, &arrival, returns);
+            if !returns {
+                heart.forget(&arrival);
+            }
             now
         }
         Walked::Paused { now, at } => {
             let arrival = journey.arrival;
             let goes_on = heart.pause(now, at, Box::new(journey));
             line.leave_own(heart, &arrival, goes_on);
+            if !goes_on {
+                heart.forget(&arrival);
+            }
             now
         }
     }
@@ -175,6 +181,16 @@ fn judge(
     end.parts = exchange.parts;
     match exchange.result {
         Ok(mut answer) => {
+            end.retries = answer.retries;
+            match heart.work.examinations[usize::from(operation)].since(&answer) {
+                Some(Ok(sent_ns)) => {
+                    let at = heart.since_monotonic(sent_ns).min(end.done);
+                    (end.intended, end.sent) = (at, at);
+                }
+                Some(Err(outcome)) if answer.fault.is_none() => answer.fault = Some(outcome),
+                Some(Err(_)) | None => {}
+            }
+            let intended = end.intended;
             answer.latency_ns = end.done.saturating_sub(intended).max(0).cast_unsigned();
             let judged = heart.work.examinations[usize::from(operation)].examine(&mut journey.visit, &answer);
             (end.status, end.body_bytes) = (answer.status, answer.body_bytes);

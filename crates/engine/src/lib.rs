@@ -85,6 +85,7 @@ mod data;
 mod draw;
 mod holes;
 mod names;
+mod payload;
 mod random;
 mod visit;
 
@@ -105,6 +106,7 @@ mod iterate;
 mod slot;
 mod slots;
 mod stage;
+mod store;
 mod tick;
 mod timer;
 mod worker;

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use plimsoll_plan::{Action, Hole, Plan, Step, UserPattern};
 
 use crate::data::{Column, Sets};
+use crate::payload::Contents;
 use crate::random::Drawn;
 use crate::workload::WorkloadError;
 
@@ -21,6 +22,7 @@ pub(crate) struct Names {
     slots: HashMap<String, Slot>,
     users: Arc<UserPattern>,
     sets: Sets,
+    payloads: Vec<Arc<Contents>>,
 }
 
 /// A hole whose name was looked up.
@@ -40,6 +42,10 @@ pub(crate) enum CompiledHole {
     Data(Column),
     /// A variable.
     Variable(Slot),
+    /// A payload.
+    Payload(Arc<Contents>),
+    /// The time of the machine's monotonic clock.
+    Now,
     /// A name that nothing in the plan gives: never there.
     Nowhere,
 }
@@ -63,7 +69,7 @@ impl Names {
         {
             given_by(steps, &mut add);
         }
-        Self { slots, users: Arc::new(plan.users.id.clone()), sets }
+        Self { slots, users: Arc::new(plan.users.id.clone()), sets, payloads: Contents::of(plan) }
     }
 
     /// The slot of a variable that some step gives.
@@ -86,6 +92,16 @@ impl Names {
         &self.sets
     }
 
+    /// A payload of the plan.
+    pub(crate) fn payload(&self, name: &str) -> Option<&Arc<Contents>> {
+        self.payloads.iter().find(|payload| payload.name() == name)
+    }
+
+    /// All payloads.
+    pub(crate) fn payloads(&self) -> &[Arc<Contents>] {
+        &self.payloads
+    }
+
     /// Looks up what a hole names.
     pub(crate) fn hole(&self, hole: &Hole) -> CompiledHole {
         match hole {
@@ -95,6 +111,10 @@ impl Names {
             Hole::Turn => CompiledHole::Turn,
             Hole::Random(random) => CompiledHole::Random(Drawn::new(random)),
             Hole::Data(set, column) => self.sets.column(set, column).map_or(CompiledHole::Nowhere, CompiledHole::Data),
+            Hole::Payload(name) => {
+                self.payload(name).map_or(CompiledHole::Nowhere, |payload| CompiledHole::Payload(Arc::clone(payload)))
+            }
+            Hole::Now => CompiledHole::Now,
             Hole::Captured(name) => self.slot(name).map_or(CompiledHole::Nowhere, CompiledHole::Variable),
         }
     }

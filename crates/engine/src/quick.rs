@@ -29,6 +29,8 @@ pub fn quick_plan(url: &Url, users: u32, requests: u64) -> Plan {
         iterations: Some(Iterations::Shared(NonZeroU64::new(requests).unwrap_or(NonZeroU64::MIN))),
     };
     Plan {
+        stores: Vec::new(),
+        payloads: Vec::new(),
         name: "quick".to_owned(),
         seed: 1,
         target: Some(Target {

@@ -112,6 +112,8 @@ pub(crate) struct Ended {
     pub(crate) body_bytes: u64,
     pub(crate) checks: CheckResults,
     pub(crate) parts: Parts,
+    /// How often a store's transaction was begun anew.
+    pub(crate) retries: u32,
 }
 
 /// What is known of the parts of a request's time.
@@ -157,6 +159,8 @@ impl Cell {
             ended.checks.count_into(&mut self.checks);
         }
         match self.statuses.iter_mut().find(|(status, _)| *status == ended.status) {
+            // Replies of stores have no status.
+            _ if ended.status == 0 => {}
             Some((_, n)) => *n += 1,
             None => self.statuses.push((ended.status, 1)),
         }
@@ -462,6 +466,7 @@ pub(crate) fn ended(arrival: &Arrival, operation: u16, intended: i64, sent: i64,
         outcome: Outcome::Io,
         status: 0,
         body_bytes: 0,
+        retries: 0,
         checks: CheckResults::NONE,
         parts: Parts::NONE,
     }

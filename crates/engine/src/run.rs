@@ -135,7 +135,8 @@ impl Run {
         producer: &str,
     ) -> Result<Self, PrepareError> {
         let work = Arc::new(Workload::compile(plan, segment)?);
-        let target = traffic_target(plan)?.clone();
+        let target = traffic_target(plan)?.into_owned();
+        work.make_payloads();
         let route = Arc::new(Route::prepare(&target)?);
         let connections = segment.part_of(u64::from(target.connections.get())).max(1);
         let workers = workers(plan, &work, connections);

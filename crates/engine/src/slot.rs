@@ -92,13 +92,15 @@ pub(crate) async fn run(heart: Rc<Heart>, slot: Rc<Slot>, mut job: Job) {
 
 /// Waits for work; `None` when there is no connection left to work on.
 async fn idle(heart: &Heart, slot: &Slot, line: &mut Line) -> Option<Job> {
-    let connection = line.connection.as_mut()?;
+    if !line.can_wait(heart) {
+        return None;
+    }
     heart.rest(slot.id);
     let job = poll_fn(|_| {
         if let Some(job) = slot.assigned.take() {
             return Poll::Ready(Some(job));
         }
-        connection.poll_idle().map(|()| None)
+        line.connection.as_mut().map_or(Poll::Pending, |connection| connection.poll_idle().map(|()| None))
     })
     .await;
     if job.is_none() {

@@ -26,7 +26,7 @@ use crate::stop::{Stop, StopHandle};
 use crate::tick::Tick;
 use crate::visit::Known;
 use crate::worker;
-use crate::workload::{Workload, WorkloadError, nanos};
+use crate::workload::{Workload, WorkloadError, nanos, traffic_target};
 
 /// How often the stop handle is looked at.
 const LOOK: Duration = Duration::from_millis(20);
@@ -82,7 +82,10 @@ impl Stage {
     /// The steps as the only iteration of a plan of their own. Names have the slots of the whole plan as far as
     /// `setup` gives them, which is all that is handed on.
     fn compile(plan: &Plan, steps: &[Step], draws: u64) -> Result<Option<Self>, WorkloadError> {
-        let Some(target) = plan.target.as_ref().filter(|_| !steps.is_empty()) else { return Ok(None) };
+        if steps.is_empty() {
+            return Ok(None);
+        }
+        let target = traffic_target(plan)?;
         let mut own = plan.clone();
         own.seed ^= draws;
         own.phases = vec![Phase {

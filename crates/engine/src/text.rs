@@ -185,6 +185,12 @@ impl Put {
             drawn.write(visit.draw(), out);
             return Ok(());
         }
+        if let (CompiledHole::Payload(payload), How::Escaped(_)) = (&self.hole, &self.how)
+            && payload.is_plain()
+        {
+            out.extend_from_slice(&payload.content(visit));
+            return Ok(());
+        }
         let value = visit.value(&self.hole).ok_or_else(|| Unfilled::Missing(Arc::clone(&self.name)))?;
         match (&self.how, value.as_ref()) {
             (How::Json, value) => put_json(value, out),

@@ -121,6 +121,10 @@ impl Visit {
             CompiledHole::Random(drawn) => Cow::Owned(drawn.value(self.draw())),
             CompiledHole::Data(column) => Cow::Borrowed(column.value(&self.asking())?),
             CompiledHole::Variable(slot) => Cow::Borrowed(self.variable(*slot)?),
+            CompiledHole::Payload(payload) => {
+                Cow::Owned(Value::String(String::from_utf8_lossy(&payload.content(self)).into_owned()))
+            }
+            CompiledHole::Now => Cow::Owned(Value::from(plimsoll_record::clock::monotonic_ns())),
             CompiledHole::Nowhere => return None,
         })
     }
@@ -145,6 +149,11 @@ impl Visit {
         let number = self.drawn.get();
         self.drawn.set(number + 1);
         self.branch.unwrap_or_else(|| self.draws()).of(number)
+    }
+
+    /// Goes on with the draws where a clone of it has come to.
+    pub(crate) fn has_drawn_as(&self, clone: &Self) {
+        self.drawn.set(clone.drawn.get());
     }
 
     /// True when a set has no row left for this iteration, which must then not start: see

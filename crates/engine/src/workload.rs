@@ -5,12 +5,13 @@
 mod crowd;
 mod phases;
 
-use std::num::NonZeroU64;
+use std::borrow::Cow;
+use std::num::{NonZeroU32, NonZeroU64};
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::BytesMut;
-use plimsoll_plan::{Condition, Plan, Poll, Request, Session, Target, Template};
+use plimsoll_plan::{Condition, Plan, Poll, Request, Session, HttpVersion, Store, Target, Template, Tls};
 
 use url::Url;
 
@@ -20,9 +21,11 @@ use crate::draw::Weights;
 use crate::feed::Arrival;
 use crate::holes;
 use crate::names::{Names, Slot};
+use crate::payload::Contents;
 use crate::program::{Program, Texts};
 use crate::request::{CompileError, Operation};
 use crate::schedule::Share;
+use crate::store::Call;
 use crate::text::{Place, Text};
 use crate::visit::{Known, Origin, Visit};
 pub(crate) use crowd::Crowd;
@@ -30,6 +33,8 @@ pub(crate) use phases::{Phase, PhaseLoad};
 
 /// The end of a phase that ends with its iterations.
 pub(crate) const NEVER: i64 = i64::MAX;
+/// Iterations that may be under way at once in a plan without HTTP.
+const AT_ONCE: NonZeroU32 = NonZeroU32::new(10_000).expect("a constant above zero");
 
 /// Why a plan cannot be run.
 #[derive(Debug, thiserror::Error)]
@@ -75,8 +80,14 @@ pub enum WorkloadError {
 /// A plan, compiled.
 #[derive(Debug)]
 pub(crate) struct Workload {
-    /// The target.
+    /// The target of HTTP.
     pub(crate) url: Url,
+    /// The stores, and what each operation asks of one; `None` for requests of HTTP.
+    pub(crate) stores: Vec<Store>,
+    pub(crate) calls: Vec<Option<Call>>,
+    /// No operation needs a connection of HTTP.
+    pub(crate) only_stores: bool,
+    payloads: Vec<Arc<Contents>>,
     pub(crate) operations: Vec<Operation>,
     /// What is looked at in the answers to each operation.
     pub(crate) examinations: Vec<Examination>,
@@ -135,7 +146,7 @@ pub(crate) struct Flow {
 
 impl Workload {
     pub(crate) fn compile(plan: &Plan, segment: Share) -> Result<Self, WorkloadError> {
-        let target = traffic_target(plan)?;
+        let target = &*traffic_target(plan)?;
         let phases = phases::compile(plan, segment)?;
         let iterations: Vec<_> = phases.iter().map(Phase::iterations).collect();
         let names = Names::compile(plan, &iterations)?;
@@ -143,7 +154,7 @@ impl Workload {
         let mut texts = Texts::default();
         let flows = plan.flows.iter().map(|flow| {
             let program = Program::compile(&flow.steps, &mut texts);
-            let ends_with = names.sets().that_end(holes::of_flow(flow, target));
+            let ends_with = names.sets().that_end(holes::of_flow(flow, Some(target)));
             let first = program.first_operation().filter(|_| ends_with.is_empty());
             Flow { first, program, pacing: flow.pacing.map(nanos), ends_with }
         });
@@ -152,8 +163,14 @@ impl Workload {
         let requests = plan.operation_list();
         let examinations = requests.iter().map(|operation| Examination::compile(operation.request, &names, keeping));
         let examinations = examinations.collect::<Result<_, ExamineError>>()?;
+        let calls: Vec<Option<Call>> =
+            requests.iter().map(|operation| Call::compile(operation.request, plan, &names)).collect();
         Ok(Self {
             url: target.url.clone(),
+            stores: plan.stores.clone(),
+            only_stores: calls.iter().all(Option::is_some),
+            calls,
+            payloads: names.payloads().to_vec(),
             operations,
             examinations,
             steps: requests.iter().map(|operation| StepFacts::of(operation.request)).collect(),
@@ -169,6 +186,11 @@ impl Workload {
             segment,
             weights: Weights::new(plan.flows.iter().map(|flow| flow.weight)),
         })
+    }
+
+    /// Makes what is handed out during the load, so that no arrival waits for it.
+    pub(crate) fn make_payloads(&self) {
+        self.payloads.iter().for_each(|payload| payload.make());
     }
 
     /// From now on every visit begins with this.
@@ -230,9 +252,33 @@ impl Workload {
     }
 }
 
-pub(crate) fn traffic_target(plan: &Plan) -> Result<&Target, WorkloadError> {
+/// Where requests of HTTP go. For a plan that only loads stores it is a place that nothing is sent to, and its
+/// connections are as many operations as may be under way at once.
+pub(crate) fn traffic_target(plan: &Plan) -> Result<Cow<'_, Target>, WorkloadError> {
     let idle = plan.phases.is_empty() || plan.flows.iter().all(|flow| flow.steps.is_empty());
-    plan.target.as_ref().filter(|_| !idle).ok_or(WorkloadError::NoTraffic)
+    match &plan.target {
+        _ if idle => Err(WorkloadError::NoTraffic),
+        Some(target) => Ok(Cow::Borrowed(target)),
+        None if plan.stores.is_empty() => Err(WorkloadError::NoTraffic),
+        None => Ok(Cow::Owned(nowhere(plan))),
+    }
+}
+
+fn nowhere(plan: &Plan) -> Target {
+    let longest = |time: fn(&Store) -> Duration| plan.stores.iter().map(time).max().unwrap_or_default();
+    Target {
+        url: Url::parse("http://127.0.0.1:9").expect("a constant URL"),
+        health: None,
+        headers: Vec::new(),
+        auth: None,
+        timeout: longest(|store| store.timeout),
+        connect_timeout: longest(|store| store.connect_timeout),
+        connections: AT_ONCE,
+        http: HttpVersion::One,
+        streams: NonZeroU32::MIN,
+        tls: Tls::default(),
+        local_addresses: Vec::new(),
+    }
 }
 
 /// A duration in nanoseconds, at the end of the range when it is longer than that.

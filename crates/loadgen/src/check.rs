@@ -47,7 +47,7 @@ pub(crate) fn run(plan: &Plan, arguments: &CheckArguments) -> Result<ExitCode, F
     let forecast = |share| Forecast::of(plan, share, answer).map_err(|error| Failure::from_error(USAGE, &error));
     // Segments are merged before they are judged, so criteria look at the whole.
     let (whole, part) = (forecast(Share::WHOLE)?, forecast(segment)?);
-    let connections = plan.target.as_ref().map_or(0, |target| u64::from(target.connections.get()));
+    let connections = plan.most_connections();
     let mut warnings = limits::prepare(plan, segment.part_of(connections))?;
     warnings.extend(load::warnings(plan, &part, segment));
     let checked = Checked {

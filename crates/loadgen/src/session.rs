@@ -72,8 +72,7 @@ pub(crate) fn listen_for_signals() -> Result<StopHandle, Failure> {
 
 /// Before anything else: also the health check needs descriptors.
 pub(crate) fn check_limits(plan: &Plan, segment: Share) -> Result<(), Failure> {
-    let connections = plan.target.as_ref().map_or(0, |target| target.connections.get());
-    for warning in limits::prepare(plan, segment.part_of(u64::from(connections)))? {
+    for warning in limits::prepare(plan, segment.part_of(plan.most_connections()))? {
         anstream::eprintln!("{warning}");
     }
     Ok(())

@@ -11,7 +11,12 @@ use url::Url;
 
 use crate::data::Attachment;
 use crate::flow::Source;
-use crate::template::{Secret, Template};
+use crate::model::{Load, Plan};
+use crate::template::{Part, Secret, Template};
+
+/// Commands that keep a connection to themselves until something happens.
+const BLOCKING: [&str; 9] =
+    ["blpop", "brpop", "blmove", "blmpop", "brpoplpush", "bzpopmin", "bzpopmax", "bzmpop", "wait"];
 
 /// A store: `[targets.NAME]`.
 #[derive(Clone, Debug, PartialEq)]
@@ -155,10 +160,40 @@ pub struct Payload {
 pub enum Shape {
     /// Letters and digits, which may stand anywhere. The default.
     Text,
-    /// A JSON object: the state of something, in fields of text. Small ones, below 16 bytes, are `Text`.
+    /// A JSON object: the state of something, in fields of text. Small ones, below 48 bytes, are `Text`.
     Json,
     /// Any bytes: only where they are the whole argument of a command, or a parameter of type `bytea`.
     Bytes,
+}
+
+impl Plan {
+    /// The most connections that are open at once, to the target and to all stores, as far as the plan tells.
+    #[must_use]
+    pub fn most_connections(&self) -> u64 {
+        let users = self.phases.iter().map(|phase| match &phase.load {
+            Load::Closed { users, .. } => u64::from(users.get()),
+            Load::Open { .. } | Load::Replay(_) => self.users.count.get(),
+        });
+        let users = users.max().unwrap_or(0);
+        let of_store = |store: &Store| match store.connections {
+            StoreConnections::Shared => 1,
+            StoreConnections::Pool(count) => u64::from(count.get()),
+            StoreConnections::PerUser => users,
+        };
+        let of_target = self.target.as_ref().map_or(0, |target| u64::from(target.connections.get()));
+        of_target + self.stores.iter().map(of_store).sum::<u64>()
+    }
+}
+
+impl StoreKind {
+    /// What people call it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Redis { .. } => "Redis",
+            Self::Postgres => "PostgreSQL",
+        }
+    }
 }
 
 impl Isolation {
@@ -207,4 +242,17 @@ impl Payload {
         let own = self.by_phase.iter().find(|(name, _)| name == phase);
         own.map_or(self.bytes, |(_, bytes)| *bytes)
     }
+}
+
+/// The word by which a command waits for something, if it does.
+#[must_use]
+pub fn blocking_word(command: &[Template]) -> Option<String> {
+    let literal = |template: &Template| match template.parts.as_slice() {
+        [Part::Literal(text)] => Some(text.to_ascii_lowercase()),
+        _ => None,
+    };
+    let name = literal(command.first()?)?;
+    let reads_streams = name == "xread" || name == "xreadgroup";
+    let blocks = reads_streams && command.iter().any(|word| literal(word).is_some_and(|word| word == "block"));
+    (blocks || BLOCKING.contains(&name.as_str())).then(|| name.to_ascii_uppercase())
 }

@@ -90,6 +90,12 @@ impl RunClock {
     }
 }
 
+/// Now in nanoseconds of `CLOCK_MONOTONIC`: what [`Anchor::monotonic_ns`] is on, the same for all programs of a boot.
+#[must_use]
+pub fn monotonic_ns() -> i64 {
+    read_ns(ClockId::Monotonic)
+}
+
 fn read_ns(clock: ClockId) -> i64 {
     let now = clock_gettime(clock);
     now.tv_sec.saturating_mul(1_000_000_000).saturating_add(now.tv_nsec)
@@ -105,6 +111,12 @@ mod tests {
         let second = RunClock::from_anchor(first.anchor());
         let (a, b) = (first.now(), second.now());
         assert!(a >= Offset::ZERO && b >= a, "{a:?} then {b:?}");
+    }
+
+    #[test]
+    fn the_bare_clock_is_the_one_anchors_are_on() {
+        let clock = RunClock::start();
+        assert!(monotonic_ns() - clock.anchor().monotonic_ns >= 0);
     }
 
     #[test]

@@ -253,11 +253,17 @@ impl Outcome {
 }
 
 /// Counts of scheduled arrivals and of how they ended.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "StoredLedger", into = "StoredLedger")]
 pub struct Ledger {
     scheduled: u64,
     finished: [u64; Outcome::COUNT],
+}
+
+impl Default for Ledger {
+    fn default() -> Self {
+        Self { scheduled: 0, finished: [0; Outcome::COUNT] }
+    }
 }
 
 impl Ledger {

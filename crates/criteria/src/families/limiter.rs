@@ -279,7 +279,17 @@ fn answer(outcome: Outcome) -> Answer {
         | Outcome::Io
         | Outcome::FirstByteTimedOut
         | Outcome::TimedOut
-        | Outcome::Unfinished => Answer::Unknown,
+        | Outcome::Unfinished
+        // No limiter stands before a store.
+        | Outcome::StoreError
+        | Outcome::StoreFull
+        | Outcome::ReadOnly
+        | Outcome::NotReady
+        | Outcome::Redirected
+        | Outcome::Denied
+        | Outcome::SerializationFailure
+        | Outcome::Deadlock
+        | Outcome::ConstraintViolation => Answer::Unknown,
         Outcome::Refused
         | Outcome::Unreachable
         | Outcome::Tls
@@ -289,6 +299,8 @@ fn answer(outcome: Outcome) -> Answer {
         | Outcome::OutOfMemory
         | Outcome::NotBuilt
         | Outcome::ConnectTimedOut
+        | Outcome::TooManyClients
+        | Outcome::PoolTimedOut
         | Outcome::Dropped => Answer::NeverArrived,
     }
 }

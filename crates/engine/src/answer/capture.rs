@@ -19,8 +19,9 @@ pub(super) struct Capture {
     missing: Missing,
 }
 
+/// Where a value is found.
 #[derive(Clone, Debug)]
-enum Source {
+pub(super) enum Source {
     Json(Path),
     Regex(Regex, usize),
     /// `None` when no header can have the name.
@@ -28,6 +29,8 @@ enum Source {
     Cookie(String),
     Status,
     Body,
+    Value,
+    Rows,
 }
 
 /// How captures went.
@@ -43,29 +46,38 @@ pub(super) enum Captured {
 
 impl Capture {
     pub(super) fn compile(stated: &Stated, names: &Names) -> Self {
-        let from = match &stated.from {
-            StatedSource::Json(path) => Source::Json(Path::new(path)),
-            StatedSource::Regex { pattern, group } => Source::Regex(compile(pattern), usize::from(*group)),
-            StatedSource::Header(name) => Source::Header(HeaderName::from_bytes(name.as_bytes()).ok()),
-            StatedSource::Cookie(name) => Source::Cookie(name.clone()),
-            StatedSource::Status => Source::Status,
-            StatedSource::Body => Source::Body,
-        };
         let slot = names.slot(&stated.name).expect("every name that a plan captures has a slot");
-        Self { slot, from, missing: stated.missing.clone() }
+        Self { slot, from: Source::compile(&stated.from), missing: stated.missing.clone() }
+    }
+}
+
+impl Source {
+    pub(super) fn compile(stated: &StatedSource) -> Self {
+        match stated {
+            StatedSource::Json(path) => Self::Json(Path::new(path)),
+            StatedSource::Regex { pattern, group } => Self::Regex(compile(pattern), usize::from(*group)),
+            StatedSource::Header(name) => Self::Header(HeaderName::from_bytes(name.as_bytes()).ok()),
+            StatedSource::Cookie(name) => Self::Cookie(name.clone()),
+            StatedSource::Status => Self::Status,
+            StatedSource::Body => Self::Body,
+            StatedSource::Value => Self::Value,
+            StatedSource::Rows => Self::Rows,
+        }
     }
 
-    fn find(&self, answer: &Answer) -> Result<Option<Value>, BodyFault> {
-        Ok(match &self.from {
-            Source::Json(path) => answer.kept().json()?.and_then(|json| path.first(json)).cloned(),
-            Source::Regex(pattern, group) => {
+    pub(super) fn find(&self, answer: &Answer) -> Result<Option<Value>, BodyFault> {
+        Ok(match self {
+            Self::Json(path) => answer.kept().json()?.and_then(|json| path.first(json)).cloned(),
+            Self::Regex(pattern, group) => {
                 let found = pattern.captures(answer.kept().text()?);
                 found.and_then(|found| found.get(*group).map(|text| Value::from(text.as_str())))
             }
-            Source::Header(name) => name.as_ref().and_then(|name| answer.kept().header(name)).map(Value::from),
-            Source::Cookie(name) => answer.kept().cookie(name).map(Value::from),
-            Source::Status => Some(Value::from(answer.status)),
-            Source::Body => Some(Value::from(answer.kept().text()?)),
+            Self::Header(name) => name.as_ref().and_then(|name| answer.kept().header(name)).map(Value::from),
+            Self::Cookie(name) => answer.kept().cookie(name).map(Value::from),
+            Self::Status => Some(Value::from(answer.status)),
+            Self::Body => Some(Value::from(answer.kept().text()?)),
+            Self::Value => answer.kept().value().cloned(),
+            Self::Rows => answer.kept().rows().map(Value::from),
         })
     }
 }
@@ -75,7 +87,7 @@ impl Capture {
 pub(super) fn take(captures: &[Capture], visit: &mut Visit, answer: &Answer) -> Result<Captured, BodyFault> {
     let mut result = Captured::All;
     for capture in captures {
-        match (capture.find(answer)?, &capture.missing) {
+        match (capture.from.find(answer)?, &capture.missing) {
             (Some(value), _) => visit.set(capture.slot, value),
             (None, Missing::Default(text)) => visit.set(capture.slot, Value::from(text.as_str())),
             (None, Missing::Continue) => result = Captured::AllButSome,

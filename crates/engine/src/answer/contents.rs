@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use super::decode::decode;
 use super::{BodyFault, MAX_BODY};
+use crate::store::Reply;
 
 /// What was kept of an answer.
 #[derive(Debug)]
@@ -21,6 +22,8 @@ pub(crate) struct Kept {
     /// The text of a body that is not UTF-8.
     mended: OnceCell<Option<String>>,
     json: OnceCell<Option<Value>>,
+    /// Of a store's reply: what it is worth by itself, and how many rows it has.
+    reply: Option<(Option<Value>, u64)>,
 }
 
 /// The body as it came over the wire.
@@ -36,7 +39,25 @@ pub(crate) enum Raw {
 
 impl Kept {
     pub(crate) fn new(headers: HeaderMap, raw: Raw) -> Self {
-        Self { headers, raw, body: OnceCell::new(), mended: OnceCell::new(), json: OnceCell::new() }
+        let (body, mended, json) = (OnceCell::new(), OnceCell::new(), OnceCell::new());
+        Self { headers, raw, body, mended, json, reply: None }
+    }
+
+    /// A store's reply.
+    pub(crate) fn of_reply(reply: &Reply) -> Self {
+        let kept = Self::new(HeaderMap::new(), Raw::Whole(reply.content.body()));
+        let json = reply.content.json().map_or_else(OnceCell::new, |json| OnceCell::from(Some(json)));
+        Self { json, reply: Some((reply.content.value(), reply.rows)), ..kept }
+    }
+
+    /// What a store's reply is worth by itself.
+    pub(crate) fn value(&self) -> Option<&Value> {
+        self.reply.as_ref().and_then(|(value, _)| value.as_ref())
+    }
+
+    /// How many rows a store's reply has.
+    pub(crate) fn rows(&self) -> Option<u64> {
+        self.reply.as_ref().map(|(_, rows)| *rows)
     }
 
     #[cfg(test)]

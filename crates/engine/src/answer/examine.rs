@@ -4,6 +4,7 @@ use std::num::NonZeroU32;
 
 use plimsoll_plan::{Check, Request};
 use plimsoll_record::ledger::Outcome;
+use serde_json::Value;
 
 use super::capture::{self, Capture, Captured};
 use super::checks::{CheckResults, MOST_CHECKS};
@@ -39,12 +40,15 @@ pub(crate) struct Keeping {
 /// What is looked at in the answers to a request.
 #[derive(Clone, Debug)]
 pub(crate) struct Examination {
-    statuses: Statuses,
+    /// `None` for stores, whose replies have none.
+    statuses: Option<Statuses>,
     limited: Option<u16>,
     checks: Box<[Test]>,
     soft: Box<[Test]>,
     until: Option<Test>,
     captures: Box<[Capture]>,
+    /// Where a reply carries the time it was sent at.
+    since: Option<capture::Source>,
     wants: Wants,
 }
 
@@ -79,12 +83,13 @@ impl Examination {
         let tests = |checks: &[Check]| checks.iter().map(|check| Test::compile(&check.condition, names)).collect();
         let any: Vec<u16> = (200..400).collect();
         Ok(Self {
-            statuses: Statuses::of(if expect.status.is_empty() { &any } else { &expect.status }),
+            statuses: request.store.is_none().then(|| Statuses::of(if expect.status.is_empty() { &any } else { &expect.status })),
             limited: expect.limited,
             checks: tests(&expect.checks),
             soft: tests(&expect.soft),
             until: request.poll.as_ref().map(|poll| Test::compile(&poll.until, names)),
             captures: request.captures.iter().map(|capture| Capture::compile(capture, names)).collect(),
+            since: request.store.as_ref().and_then(|call| call.since.as_ref()).map(capture::Source::compile),
             wants: Wants::of(request, keeping.headers, keeping.failed_bodies),
         })
     }
@@ -94,17 +99,31 @@ impl Examination {
         self.wants
     }
 
+    /// When what a reply carries was sent, in nanoseconds of the monotonic clock; `None` when that is not asked for.
+    pub(crate) fn since(&self, answer: &Answer) -> Option<Result<i64, Outcome>> {
+        let since = self.since.as_ref()?;
+        Some(match since.find(answer) {
+            Ok(Some(Value::Number(number))) => number.as_i64().ok_or(Outcome::MissingCapture),
+            Ok(Some(Value::String(text))) => text.trim().parse().map_err(|_| Outcome::MissingCapture),
+            Ok(_) => Err(Outcome::MissingCapture),
+            Err(fault) => Err(fault.into()),
+        })
+    }
+
     /// Judges an answer, and takes from it what the user keeps.
     ///
     /// All checks of an answer with an expected status are made, also behind one that failed, so that their shares
     /// are shares of the same answers.
     pub(crate) fn examine(&self, visit: &mut Visit, answer: &Answer) -> Judged {
+        if let Some(outcome) = answer.fault {
+            return Judged::new(outcome, Next::End);
+        }
         if self.limited == Some(answer.status) {
             // A refused try says nothing of what is waited for.
             let next = if self.until.is_some() { Next::TryAgain } else { Next::GoOn };
             return Judged::new(Outcome::Limited, next);
         }
-        if !self.statuses.has(answer.status) {
+        if self.statuses.is_some_and(|statuses| !statuses.has(answer.status)) {
             return Judged::new(Outcome::UnexpectedStatus, Next::End);
         }
         let (failure, checks) = self.check(visit, answer);

@@ -43,6 +43,8 @@ enum Source {
     Header(Option<HeaderName>),
     Json(Path),
     Count(Path),
+    Value,
+    Rows,
     Hole(CompiledHole),
 }
 
@@ -125,6 +127,8 @@ impl Source {
             Operand::Header(name) => Self::Header(HeaderName::from_bytes(name.as_bytes()).ok()),
             Operand::Json(path) => Self::Json(Path::new(path)),
             Operand::Count(path) => Self::Count(Path::new(path)),
+            Operand::Value => Self::Value,
+            Operand::Rows => Self::Rows,
             Operand::Hole(hole) => Self::Hole(names.hole(hole)),
         }
     }
@@ -150,6 +154,8 @@ impl Source {
             }
             // Where there is no JSON, nothing can be counted: not even none.
             Self::Count(path) => answer.kept().json()?.map(|json| number(path.count(json) as u64)),
+            Self::Value => answer.kept().value().map(|value| Item::Json(Cow::Borrowed(value))),
+            Self::Rows => answer.kept().rows().map(number),
             Self::Hole(_) => None,
         })
     }

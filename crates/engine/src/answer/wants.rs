@@ -42,6 +42,7 @@ impl Wants {
             .chain(request.poll.as_ref().map(|poll| &poll.until))
             .for_each(|condition| wants.add_condition(condition));
         request.captures.iter().for_each(|capture| wants.add_source(&capture.from));
+        request.store.iter().filter_map(|call| call.since.as_ref()).for_each(|since| wants.add_source(since));
         wants
     }
 
@@ -56,7 +57,9 @@ impl Wants {
                 Operand::Status | Operand::Latency | Operand::Hole(_) => {}
                 Operand::Header(_) => self.headers = true,
                 Operand::Size => self.add_body(BodyWish::IfEncoded),
-                Operand::Body | Operand::Json(_) | Operand::Count(_) => self.add_body(BodyWish::Whole),
+                Operand::Body | Operand::Json(_) | Operand::Count(_) | Operand::Value | Operand::Rows => {
+                    self.add_body(BodyWish::Whole);
+                }
             }
         }
     }
@@ -65,7 +68,9 @@ impl Wants {
         match source {
             Source::Status => {}
             Source::Header(_) | Source::Cookie(_) => self.headers = true,
-            Source::Json(_) | Source::Regex { .. } | Source::Body => self.add_body(BodyWish::Whole),
+            Source::Json(_) | Source::Regex { .. } | Source::Body | Source::Value | Source::Rows => {
+                self.add_body(BodyWish::Whole);
+            }
         }
     }
 
@@ -120,7 +125,7 @@ impl Keeper {
     /// The body is complete.
     pub(crate) fn finish(self) -> Answer {
         let kept = self.kept.map(|kept| Box::new(kept.finish()));
-        Answer { status: self.status, body_bytes: self.body_bytes, latency_ns: 0, kept }
+        Answer { status: self.status, body_bytes: self.body_bytes, latency_ns: 0, kept, fault: None, retries: 0 }
     }
 }
 

@@ -23,7 +23,7 @@ pub(super) fn outcome_of(error: &hyper::Error) -> Outcome {
 }
 
 /// What an I/O error on an open connection means.
-pub(super) fn io_outcome(error: &io::Error) -> Outcome {
+pub(crate) fn io_outcome(error: &io::Error) -> Outcome {
     if is_tls(error) {
         return Outcome::Tls;
     }
@@ -36,7 +36,7 @@ pub(super) fn io_outcome(error: &io::Error) -> Outcome {
 }
 
 /// What a failed attempt to connect means.
-pub(super) fn connect_outcome(error: &io::Error) -> Outcome {
+pub(crate) fn connect_outcome(error: &io::Error) -> Outcome {
     if let Some(shortage) = own_shortage(error) {
         return shortage;
     }

@@ -106,6 +106,14 @@ impl std::fmt::Debug for Tls {
     }
 }
 
+/// TLS as this system does it: its authorities, and no identity.
+pub(crate) fn system_tls() -> Result<ClientConfig, TlsError> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = ClientConfig::builder_with_provider(provider);
+    let builder = builder.with_safe_default_protocol_versions().map_err(TlsError::Setup)?;
+    Ok(builder.with_root_certificates(roots(None)?).with_no_client_auth())
+}
+
 impl Tls {
     pub(super) fn prepare(target: &Target) -> Result<Self, TlsError> {
         let settings = &target.tls;

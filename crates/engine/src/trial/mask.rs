@@ -45,6 +45,7 @@ fn mask_steps(steps: &mut [Step]) {
 
 fn mask_request(request: &mut Request) {
     mask(&mut request.path);
+    request.store.iter_mut().flat_map(|call| call.templates_mut()).for_each(mask);
     mask_named(&mut request.headers);
     request.auth.iter_mut().for_each(mask_auth);
     match &mut request.body {

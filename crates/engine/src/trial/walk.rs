@@ -20,6 +20,7 @@ use crate::request::{Operation, RequestBody, Surroundings};
 use crate::schedule::Share;
 use crate::stage::before_setup;
 use crate::text::{Place, Text};
+use crate::store::{Call, ask_once};
 use crate::visit::{Iteration, Known, Origin, Visit};
 use crate::workload::{Phase, Workload, nanos, traffic_target};
 
@@ -30,7 +31,7 @@ const FIRST: Iteration = Iteration { user: 1, phase: 0, number: 1, ordinal: 0 };
 
 /// Tries setup, flows and teardown.
 pub(super) async fn all(plan: &Plan, masked: &Plan, each: &mut dyn FnMut(TriedStep)) -> Result<(), TrialError> {
-    let target = traffic_target(plan)?;
+    let target = &*traffic_target(plan)?;
     let shown = masked.target.as_ref().unwrap_or(target);
     let work = Workload::compile(plan, Share::WHOLE)?;
     let iterations: Vec<_> = work.phases.iter().map(Phase::iterations).collect();
@@ -138,6 +139,9 @@ impl Walk<'_> {
 
     async fn request(&mut self, [request, twin]: [&Request; 2]) -> Result<TriedStep, TrialError> {
         let names = self.trial.names;
+        if let Some(call) = Call::compile(request, self.trial.plan, names) {
+            return self.store(&call, [request, twin]).await;
+        }
         let compile = |request: &Request, which: usize| {
             let around = Surroundings { target: self.targets[which], flow: self.headers[which], names };
             Operation::compile(request, &request.name, around)
@@ -162,6 +166,36 @@ impl Walk<'_> {
                 self.examine(request, &examination, &answer, &mut tried);
             }
             Err(outcome) => tried.outcome = Some(outcome),
+        }
+        Ok(tried)
+    }
+
+    /// A step that asks a store, on a connection of its own.
+    async fn store(&mut self, call: &Call, [request, twin]: [&Request; 2]) -> Result<TriedStep, TrialError> {
+        let store = &self.trial.plan.stores[call.store];
+        let examination = Examination::compile(request, self.trial.names, Keeping::default())?;
+        let mut tried = TriedStep { name: request.name.clone(), ..nothing(self.place) };
+        let shown = Call::compile(twin, self.trial.plan, self.trial.names);
+        let shown_visit = self.shown_visit();
+        tried.sent = shown.and_then(|call| call.show(&shown_visit)).map(|body| Sent {
+            method: store.kind.name().to_owned(),
+            path: store.name.clone(),
+            headers: Vec::new(),
+            body: body.into_bytes(),
+        });
+        let began = self.trial.clock.now().as_nanos();
+        let answer = ask_once(store, call, &self.visit).await;
+        let took = (self.trial.clock.now().as_nanos() - began).unsigned_abs();
+        match answer {
+            Ok(mut answer) => {
+                answer.latency_ns = took;
+                tried.received = Some(received(&answer, took, 0));
+                self.examine(request, &examination, &answer, &mut tried);
+            }
+            Err((outcome, reason)) => {
+                tried.outcome = Some(outcome);
+                tried.reason = Some(reason).filter(|reason| !reason.is_empty());
+            }
         }
         Ok(tried)
     }

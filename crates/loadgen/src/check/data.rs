@@ -24,7 +24,7 @@ pub(super) fn supplies(plan: &Plan, forecast: &Forecast) -> Vec<Supply> {
 fn supply(set: &DataSet, plan: &Plan, forecast: &Forecast) -> Supply {
     let uses = |hole: &Hole| matches!(hole, Hole::Data(name, _) if *name == set.name);
     let target = plan.target.as_ref();
-    let used = |flow: &&Flow| target.is_some_and(|target| holes_of_flow(flow, target).into_iter().any(uses));
+    let used = |flow: &&Flow| holes_of_flow(flow, target).into_iter().any(uses);
     let flows: Vec<String> = plan.flows.iter().filter(used).map(|flow| flow.name.clone()).collect();
     let share: f64 = plan.flows.iter().zip(shares(plan)).filter(|(flow, _)| used(flow)).map(|(_, share)| share).sum();
     let iterations =

@@ -38,6 +38,7 @@ pub(super) fn show(checked: &Checked<'_>) -> Value {
         "plan": plan.name,
         "seed": plan.seed,
         "target": plan.target.as_ref().map(|target| target.url.as_str()),
+        "stores": plan.stores.iter().map(|store| json!({ "name": store.name, "kind": store.kind.name(), "url": store.url.as_str() })).collect::<Vec<_>>(),
         "connections": plan.target.as_ref().map(|target| target.connections.get()),
         "users": plan.users.count.get(),
         "segment": checked.segment.map(|share| format!("{}/{}", share.index() + 1, share.count())),

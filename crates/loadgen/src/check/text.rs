@@ -2,7 +2,9 @@
 
 use plimsoll_criteria::Prospect;
 use plimsoll_engine::schedule::Share;
-use plimsoll_plan::{ConnectionUse, HttpVersion, Plan, Scope, Session, SessionLength, Target};
+use plimsoll_plan::{
+    ConnectionUse, HttpVersion, Plan, Scope, Session, SessionLength, Store, StoreConnections, StoreKind, Target,
+};
 use plimsoll_record::units::{show_count, show_duration};
 use plimsoll_record::verdict::Severity;
 
@@ -29,10 +31,12 @@ pub(super) fn show(checked: &Checked<'_>) -> String {
 fn head(checked: &Checked<'_>) -> String {
     let plan = checked.plan;
     let mut out = format!("plan       {}, seed {}\n", plan.name, plan.seed);
-    out += &plan.target.as_ref().map_or_else(
-        || "target     none: this plan only watches\n".to_owned(),
-        |target| format!("target     {}\n", target_words(target)),
-    );
+    match &plan.target {
+        Some(target) => out += &format!("target     {}\n", target_words(target)),
+        None if plan.stores.is_empty() => out.push_str("target     none: this plan only watches\n"),
+        None => {}
+    }
+    plan.stores.iter().for_each(|store| out += &format!("store      {}\n", store_words(store)));
     out += &format!("users      {}\n", users(plan));
     if !plan.setup.is_empty() || !plan.teardown.is_empty() {
         out += &format!("once       {} steps before, {} after\n", plan.setup.len(), plan.teardown.len());
@@ -51,6 +55,17 @@ fn target_words(target: &Target) -> String {
     let headers = target.headers.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>().join(", ");
     let headers = if headers.is_empty() { String::new() } else { format!(", headers {headers}") };
     format!("{}, {http}, {health}, timeout {}{headers}", target.url, show_duration(target.timeout))
+}
+
+fn store_words(store: &Store) -> String {
+    let cluster = if store.kind == (StoreKind::Redis { cluster: true }) { " cluster" } else { "" };
+    let connections = match store.connections {
+        StoreConnections::Shared => "one connection of each worker, shared".to_owned(),
+        StoreConnections::Pool(count) => format!("{count} connections"),
+        StoreConnections::PerUser => "a connection of each user".to_owned(),
+    };
+    let (kind, timeout) = (store.kind.name(), show_duration(store.timeout));
+    format!("{}: {kind}{cluster} at {}, {connections}, timeout {timeout}", store.name, store.url)
 }
 
 fn users(plan: &Plan) -> String {

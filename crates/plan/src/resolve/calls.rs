@@ -7,7 +7,7 @@ use crate::data::Attachment;
 use crate::flow::{Request, Source};
 use crate::model::Method;
 use crate::reader::{Field, Reader};
-use crate::store::{Ask, Call, Isolation, Statement, Store, StoreConnections, StoreKind};
+use crate::store::{Ask, Call, Isolation, Statement, Store, StoreConnections, StoreKind, blocking_word};
 use crate::template::{Part, Template};
 use crate::tree::Value;
 use crate::words;
@@ -27,9 +27,6 @@ pub(crate) const ISOLATIONS: [(&str, Isolation); 3] = [
     ("repeatable_read", Isolation::RepeatableRead),
     ("serializable", Isolation::Serializable),
 ];
-/// Commands that keep a connection to themselves until something happens.
-const BLOCKING: [&str; 9] =
-    ["blpop", "brpop", "blmove", "blmpop", "brpoplpush", "bzpopmin", "bzpopmax", "bzmpop", "wait"];
 /// Commands that change what a connection is for.
 const MODES: [&str; 8] = ["subscribe", "psubscribe", "ssubscribe", "unsubscribe", "monitor", "multi", "exec", "quit"];
 
@@ -214,18 +211,6 @@ fn check_connections(reader: &Reader<'_>, ask: &Ask, store: &Store) {
             format!("give [targets.{}] `connections = \"per_user\"`, or a number", store.name),
         );
     }
-}
-
-/// The word by which a command waits for something, if it does.
-pub(crate) fn blocking_word(command: &[Template]) -> Option<String> {
-    let literal = |template: &Template| match template.parts.as_slice() {
-        [Part::Literal(text)] => Some(text.to_ascii_lowercase()),
-        _ => None,
-    };
-    let name = literal(command.first()?)?;
-    let reads_streams = name == "xread" || name == "xreadgroup";
-    let blocks = reads_streams && command.iter().any(|word| literal(word).is_some_and(|word| word == "block"));
-    (blocks || BLOCKING.contains(&name.as_str())).then(|| name.to_ascii_uppercase())
 }
 
 /// Any bytes cannot stand inside a text.
