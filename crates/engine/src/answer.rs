@@ -31,6 +31,9 @@ mod checks;
 mod examine;
 
 #[cfg(test)]
+use examine::Judged;
+
+#[cfg(test)]
 mod naive;
 #[cfg(test)]
 mod tests;

@@ -32,8 +32,8 @@ pub(crate) use dial::{DialError, Route, address_of};
 pub(crate) use idle::Idle;
 pub(crate) use outcome::{connect_outcome, io_outcome};
 pub(crate) use pool::{Pool, PoolSetup, Protocol, connect, connect_failed};
-pub(crate) use tls::{Tls, system_tls};
 pub use tls::{Handshakes, TlsError, TlsFailure};
+pub(crate) use tls::{Tls, system_tls};
 
 /// What a slot sends its requests on.
 pub(crate) enum Connection {

@@ -248,6 +248,7 @@ mod tests {
     fn ended(number: u64, outcome: Outcome) -> Ended {
         let intended = number.cast_signed() * MS;
         Ended {
+            retries: 0,
             user: 1 + number % 7,
             iteration: 0,
             phase: 0,

@@ -100,7 +100,7 @@ pub(crate) async fn exchange(
     settle(lease, replied.as_ref(), sent, done);
     let result = match replied {
         None => Err(Outcome::TimedOut),
-        Some(Ok(reply)) => Ok(answer(reply, wanted)),
+        Some(Ok(reply)) => Ok(answer(&reply, wanted)),
         Some(Err(fault)) if fault.outcome.is_answered() => Ok(complaint(fault)),
         Some(Err(fault)) => Err(fault.outcome),
     };
@@ -131,9 +131,9 @@ fn delayed(delay: Delay, began: i64, wait: Wait) -> Delay {
 }
 
 /// A reply as an answer.
-pub(crate) fn answer(reply: Reply, wanted: bool) -> Answer {
+pub(crate) fn answer(reply: &Reply, wanted: bool) -> Answer {
     let body_bytes = reply.bytes;
-    let kept = wanted.then(|| Box::new(Kept::of_reply(&reply)));
+    let kept = wanted.then(|| Box::new(Kept::of_reply(reply)));
     Answer { status: 0, body_bytes, latency_ns: 0, kept, fault: None, retries: reply.retries }
 }
 
@@ -141,7 +141,7 @@ pub(crate) fn answer(reply: Reply, wanted: bool) -> Answer {
 pub(crate) fn complaint(fault: Fault) -> Answer {
     let content = Content::Text(fault.text.into_bytes().into());
     let reply = Reply { content, rows: 0, bytes: 0, retries: fault.retries };
-    Answer { fault: Some(fault.outcome), ..answer(reply, true) }
+    Answer { fault: Some(fault.outcome), ..answer(&reply, true) }
 }
 
 /// Asks once on a connection of its own: for trials.
@@ -156,7 +156,7 @@ pub(crate) async fn ask_once(
     let client = opened.map_err(|fault| (fault.outcome, fault.text))?;
     let patience = call.timeout.map_or(store.timeout, |timeout| Duration::from_nanos(timeout.unsigned_abs()));
     match tokio::time::timeout(patience, client.ask(asked, true)).await {
-        Ok(Ok(reply)) => Ok(answer(reply, true)),
+        Ok(Ok(reply)) => Ok(answer(&reply, true)),
         Ok(Err(fault)) => Err((fault.outcome, fault.text)),
         Err(_) => Err((Outcome::TimedOut, String::new())),
     }

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::BytesMut;
-use plimsoll_plan::{Condition, Plan, Poll, Request, Session, HttpVersion, Store, Target, Template, Tls};
+use plimsoll_plan::{Condition, HttpVersion, Plan, Poll, Request, Session, Store, Target, Template, Tls};
 
 use url::Url;
 

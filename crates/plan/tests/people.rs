@@ -200,10 +200,15 @@ fn the_examples_of_the_reference_are_sound() {
             if block.starts_with('{') { (block, "") } else { ("{ name = \"a\", get = \"/\" }", block) };
         let without = |table: &str, line: &'static str| if block.contains(table) { "" } else { line };
         read(&format!(
-            "name = \"x\"\n{}{}data.rows.rows = [{{ a = 1 }}]\n\
+            "name = \"x\"\n{}{}{}data.rows.rows = [{{ a = 1 }}]\n\
              [flows.f]\nsteps = [{{ set = {{ id = \"1\" }} }}, {}]\n{block}",
             without("[target]", "target.url = \"http://h\"\n"),
-            without("[[phases]]", "phases = [{ name = \"a\", duration = \"1s\", users = 1 }]\n"),
+            without(
+                "[[phases]]",
+                "phases = [{ name = \"a\", duration = \"1s\", users = 1 }, { name = \"small\", duration = \"1s\", users = 1 }, \
+                 { name = \"large\", duration = \"1s\", users = 1 }]\n",
+            ),
+            without("[targets.redis]", "targets.redis = { url = \"redis://h\", connections = \"per_user\" }\n"),
             steps.trim_end(),
         ));
     }

@@ -1,4 +1,5 @@
 //! Plans that load stores directly: Redis, PostgreSQL, payloads.
+#![expect(clippy::unwrap_used, reason = "a failed step of a test is a failed test")]
 
 use std::num::NonZeroU32;
 use std::time::Duration;

@@ -83,7 +83,10 @@ impl Examination {
         let tests = |checks: &[Check]| checks.iter().map(|check| Test::compile(&check.condition, names)).collect();
         let any: Vec<u16> = (200..400).collect();
         Ok(Self {
-            statuses: request.store.is_none().then(|| Statuses::of(if expect.status.is_empty() { &any } else { &expect.status })),
+            statuses: request
+                .store
+                .is_none()
+                .then(|| Statuses::of(if expect.status.is_empty() { &any } else { &expect.status })),
             limited: expect.limited,
             checks: tests(&expect.checks),
             soft: tests(&expect.soft),

@@ -66,6 +66,8 @@ impl World {
             Operand::Json(path) => found(path)?.first().cloned(),
             Operand::Count(path) => Some(json!(found(path)?.len())),
             Operand::Hole(hole) => self.hole(hole),
+            // Answers of HTTP have neither.
+            Operand::Value | Operand::Rows => None,
         }
     }
 
@@ -96,7 +98,7 @@ impl World {
         let body = Bytes::from(self.body.clone());
         let (body_bytes, latency_ns) = (body.len() as u64, self.latency_ms * 1_000_000);
         let kept = Some(Box::new(Kept::new(headers, Raw::Whole(body))));
-        Answer { status: self.status, body_bytes, latency_ns, kept }
+        Answer { status: self.status, body_bytes, latency_ns, kept, fault: None, retries: 0 }
     }
 
     fn visit(&self, names: &Names) -> Visit {

@@ -136,6 +136,7 @@ mod tests {
     fn failed(body: &'static [u8], body_bytes: u64) -> FailedAnswer {
         let (outcome, status) = (Outcome::UnexpectedStatus, 500);
         let ended = Ended {
+            retries: 0,
             user: 3,
             iteration: 2,
             phase: 0,

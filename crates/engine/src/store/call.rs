@@ -162,12 +162,18 @@ impl Call {
             Filled::Pipeline(list) | Filled::Transaction(list) => {
                 list.iter().map(command).collect::<Option<Vec<_>>>()?.join("\n")
             }
-            Filled::Script(script) => format!("EVALSHA {} {} {}", script.script.hash, script.count, values(&script.args)?.join(" ")),
+            Filled::Script(script) => {
+                format!("EVALSHA {} {} {}", script.script.hash, script.count, values(&script.args)?.join(" "))
+            }
             Filled::Subscribe(channels) => format!("SUBSCRIBE {}", channels.join(" ")),
             Filled::Sql(one, params) => statement(one, &params),
             Filled::SqlTransaction { statements, begin, .. } => {
                 let lines = statements.iter().map(|(one, params)| statement(one, params));
-                std::iter::once(begin.to_owned()).chain(lines).chain(["COMMIT".to_owned()]).collect::<Vec<_>>().join("\n")
+                std::iter::once(begin.to_owned())
+                    .chain(lines)
+                    .chain(["COMMIT".to_owned()])
+                    .collect::<Vec<_>>()
+                    .join("\n")
             }
             Filled::Copy { sql, rows } => format!("{sql}\n{}", shown(&String::from_utf8_lossy(&rows))),
         })

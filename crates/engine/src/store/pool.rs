@@ -16,6 +16,9 @@ use tokio::time::timeout;
 use super::client::Client;
 use super::reply::Fault;
 
+/// The most connections that one worker opens at the same time.
+const AT_ONCE: usize = 32;
+
 /// Who a connection belongs to: a user of a phase, or a visit.
 pub(crate) type Owner = (u16, u64);
 
@@ -25,6 +28,8 @@ pub(crate) struct Pool {
     kind: Kind,
     /// Subscribers are always a user's own.
     subscribers: RefCell<HashMap<Owner, Client>>,
+    /// Connections that are opened at the same time: opening one takes more memory than having it.
+    opening: Semaphore,
 }
 
 enum Kind {
@@ -81,7 +86,7 @@ impl Pool {
             }
             StoreConnections::PerUser => Kind::PerUser(RefCell::default()),
         };
-        Self { store: store.clone(), kind, subscribers: RefCell::default() }
+        Self { store: store.clone(), kind, subscribers: RefCell::default(), opening: Semaphore::new(AT_ONCE) }
     }
 
     pub(crate) fn store(&self) -> &Store {
@@ -121,7 +126,7 @@ impl Pool {
                 Kind::Shared(shared) => (shared.open(&self.store).await.map(Held::Shared), Wait::Opening),
                 Kind::Limited { free, permits } => self.limited(free, permits).await,
                 Kind::PerUser(_) => {
-                    let opened = Client::open(&self.store).await;
+                    let opened = self.open().await;
                     (opened.map(|client| Held::PerUser(owner, client)), Wait::Opening)
                 }
             }
@@ -136,10 +141,17 @@ impl Pool {
         };
         let client = match pop_open(free) {
             Some(client) => Ok(client),
-            None => Client::open(&self.store).await,
+            None => self.open().await,
         };
         // A permit that is not forgotten goes to the next who waits: a failed attempt leaves its place free.
-        (client.map(|client| Held::Limited(client)).inspect(|_| permit.forget()), wait)
+        (client.map(Held::Limited).inspect(|_| permit.forget()), wait)
+    }
+
+    async fn open(&self) -> Result<Client, Fault> {
+        match timeout(self.store.connect_timeout, self.opening.acquire()).await {
+            Ok(Ok(_turn)) => Client::open(&self.store).await,
+            _ => Err(Outcome::ConnectTimedOut.into()),
+        }
     }
 
     /// The user is gone.

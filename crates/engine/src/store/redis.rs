@@ -4,15 +4,19 @@
 //! new client. Nothing in it has a timeout of its own either, because whoever asks watches the clock.
 
 use std::cell::RefCell;
+use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use fred::clients::Client as Fred;
 use fred::interfaces::{ClientLike, EventInterface, PubsubInterface, TransactionInterface};
 use fred::types::config::{Config, ConnectionConfig, PerformanceConfig, ServerConfig, TcpConfig};
-use fred::types::{Builder, ClusterHash, ConnectHandle, CustomCommand, Message, Value};
+use fred::types::{Builder, ClusterHash, CustomCommand, Message, Value};
 use plimsoll_plan::{Store, StoreKind};
 use plimsoll_record::ledger::Outcome;
+use tokio::sync::Notify;
 use tokio::sync::broadcast::{Receiver, error::RecvError};
+use tokio::task::{AbortHandle, JoinHandle};
 
 use super::call::{Filled, FilledScript};
 use super::redis_reply::{fault, fault_of, message, reply_of, reply_of_list};
@@ -21,11 +25,18 @@ use super::reply::{Fault, Reply};
 /// Messages that may wait for a subscriber to take them.
 const MESSAGES: usize = 4096;
 
+/// News of the connection that may wait; each client keeps room for them, so there are few.
+const NEWS: usize = 4;
+
 /// One connection.
 pub(crate) struct Client {
     fred: Fred,
-    /// The task that has the connection.
-    task: ConnectHandle,
+    /// The task that waits for the end of the one that has the connection.
+    task: JoinHandle<()>,
+    router: AbortHandle,
+    /// Tells those who wait for a reply that the connection is gone: the library leaves them waiting when it was lost
+    /// just then.
+    gone: Arc<Notify>,
     /// Of a subscriber.
     subscription: Option<RefCell<Subscription>>,
 }
@@ -37,6 +48,7 @@ struct Subscription {
 
 impl Drop for Client {
     fn drop(&mut self) {
+        self.router.abort();
         self.task.abort();
     }
 }
@@ -44,7 +56,7 @@ impl Drop for Client {
 impl Client {
     /// Connects; gives up after the store's patience.
     pub(crate) async fn open(store: &Store) -> Result<Self, Fault> {
-        Self::open_with(store, 1).await
+        Self::open_with(store, NEWS).await
     }
 
     /// Connects a client that will take messages.
@@ -58,9 +70,17 @@ impl Client {
     async fn open_with(store: &Store, capacity: usize) -> Result<Self, Fault> {
         let patience = store.connect_timeout;
         let fred = client(store, capacity).map_err(|error| fault_of(&error))?;
-        let task = fred.connect();
-        // The task ends with the guard when nobody waits for it any more.
-        let client = Self { fred, task, subscription: None };
+        let connection = fred.connect();
+        let (router, gone) = (connection.abort_handle(), Arc::new(Notify::new()));
+        let task = tokio::spawn({
+            let gone = Arc::clone(&gone);
+            async move {
+                let _ = connection.await;
+                gone.notify_waiters();
+            }
+        });
+        // Both tasks end with it, also when nobody waits for the connection any more.
+        let client = Self { fred, task, router, gone, subscription: None };
         match tokio::time::timeout(patience, client.fred.wait_for_connect()).await {
             Ok(Ok(())) => Ok(client),
             Ok(Err(error)) => Err(match fault_of(&error) {
@@ -73,11 +93,24 @@ impl Client {
 
     /// True when nothing more can be asked.
     pub(crate) fn is_closed(&self) -> bool {
-        self.task.is_finished()
+        self.router.is_finished()
     }
 
     /// Asks, and waits for the reply as long as it takes.
     pub(crate) async fn ask(&self, asked: Filled<'_>, wanted: bool) -> Result<Reply, Fault> {
+        let mut gone = pin!(self.gone.notified());
+        gone.as_mut().enable();
+        if self.is_closed() {
+            return Err(Outcome::Closed.into());
+        }
+        tokio::select! {
+            biased;
+            reply = self.reply(asked, wanted) => reply,
+            () = gone => Err(Outcome::Closed.into()),
+        }
+    }
+
+    async fn reply(&self, asked: Filled<'_>, wanted: bool) -> Result<Reply, Fault> {
         match asked {
             Filled::Redis(command, args) => {
                 let frame = self.fred.custom_raw(command.clone(), args).await.map_err(|error| fault_of(&error))?;

@@ -211,7 +211,8 @@ mod tests {
 
     #[test]
     fn nil_has_no_value_a_list_has_its_items_and_an_error_inside_is_the_outcome() {
-        let blob = |text: &'static str| Resp3Frame::BlobString { data: Bytes::from_static(text.as_bytes()), attributes: None };
+        let blob =
+            |text: &'static str| Resp3Frame::BlobString { data: Bytes::from_static(text.as_bytes()), attributes: None };
         let nil = reply_of(Resp3Frame::Null, true).unwrap();
         assert_eq!((nil.content.value(), nil.rows), (None, 0));
         let list = Resp3Frame::Array { data: vec![blob("a"), Resp3Frame::Null], attributes: None };

@@ -19,8 +19,8 @@ use crate::redirects;
 use crate::request::{Operation, RequestBody, Surroundings};
 use crate::schedule::Share;
 use crate::stage::before_setup;
-use crate::text::{Place, Text};
 use crate::store::{Call, ask_once};
+use crate::text::{Place, Text};
 use crate::visit::{Iteration, Known, Origin, Visit};
 use crate::workload::{Phase, Workload, nanos, traffic_target};
 

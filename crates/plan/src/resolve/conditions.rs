@@ -13,7 +13,7 @@ use crate::words;
 
 use super::holes;
 use super::names::Names;
-use super::values::{fits, literal, status_codes};
+use super::values::{OPERANDS, fits, literal, status_codes};
 
 const OPERATORS: [(&str, Operator); 7] = [
     ("==", Operator::Equal),
@@ -23,18 +23,6 @@ const OPERATORS: [(&str, Operator); 7] = [
     ("<", Operator::Less),
     (">", Operator::Greater),
     ("contains", Operator::Contains),
-];
-const OPERANDS: [&str; 10] = [
-    "status",
-    "latency",
-    "size",
-    "body",
-    "header.NAME",
-    "$.json.path",
-    "count($.json.path)",
-    "value",
-    "rows",
-    "{name}",
 ];
 const DEEPEST: usize = 32;
 
@@ -250,8 +238,8 @@ impl Parser<'_> {
     }
 
     fn unknown_operand(&self) -> Wrong {
-        let near = words::nearest(self.word(), OPERANDS).map(str::to_owned);
-        let help = format!("valid are {}", words::list(OPERANDS));
+        let near = words::nearest(self.word(), OPERANDS.iter().copied()).map(str::to_owned);
+        let help = format!("valid are {}", words::list(OPERANDS.iter().copied()));
         let range = self.here();
         Wrong { title: format!("`{}` cannot be compared", self.here_text()), range, near, help }
     }

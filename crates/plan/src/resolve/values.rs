@@ -8,6 +8,20 @@ use plimsoll_record::units::{Quantity, Unit};
 
 use crate::condition::{Operand, Operator, Value};
 
+/// What may stand on the left, for messages.
+pub(super) const OPERANDS: &[&str] = &[
+    "status",
+    "latency",
+    "size",
+    "body",
+    "header.NAME",
+    "$.json.path",
+    "count($.json.path)",
+    "value",
+    "rows",
+    "{name}",
+];
+
 /// `200`, or `2xx` for a whole class.
 pub(super) fn status_codes(word: &str) -> Option<Vec<u16>> {
     match word.as_bytes() {
