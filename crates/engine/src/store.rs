@@ -35,6 +35,7 @@ use crate::answer::{Answer, Kept};
 use crate::exchange::{Errand, Exchange, Line, failed, owner};
 use crate::heart::{Delay, Heart};
 use crate::journey::Journey;
+use crate::recorder::Parts;
 use crate::workload::nanos;
 pub(crate) use call::Call;
 use client::Client;
@@ -82,9 +83,9 @@ pub(crate) async fn exchange(
         Some(lease) => (lease, errand.delay),
         None => {
             let began = heart.now();
-            let waited = line.within(heart, errand.deadline, pool.lease(owner, call.subscribes)).await;
-            match waited {
-                Some((Ok(lease), wait)) => (lease, delayed(errand.delay, began, wait)),
+            let opened = line.within(heart, errand.deadline, pool.lease(owner, call.subscribes)).await;
+            match opened {
+                Some((Ok(lease), wait)) => (lease, delayed(errand.delay, began, heart.now(), wait)),
                 Some((Err(fault), _)) => return failed(heart, fault.outcome),
                 None => return failed(heart, Outcome::TimedOut),
             }
@@ -104,7 +105,7 @@ pub(crate) async fn exchange(
         Some(Err(fault)) if fault.outcome.is_answered() => Ok(complaint(fault)),
         Some(Err(fault)) => Err(fault.outcome),
     };
-    Exchange { sent, done, result }
+    Exchange { sent, done, parts: Parts { waited: delay.waited(), ..Parts::NONE }, result }
 }
 
 /// Gives the connection back, or lets it go.
@@ -121,12 +122,15 @@ fn settle(lease: Lease<'_>, replied: Option<&Result<Reply, Fault>>, sent: i64, d
     }
 }
 
-/// Whose fault it is that the operation starts late, when it had to wait for a connection since `began`.
-fn delayed(delay: Delay, began: i64, wait: Wait) -> Delay {
+/// Whose fault it is that the operation starts late, when it had to wait for a connection from `began` to `now`.
+fn delayed(delay: Delay, began: i64, now: i64, wait: Wait) -> Delay {
+    let waited = now - began;
     match (delay, wait) {
         (Delay::Own { since }, Wait::Opening) => Delay::Opening { own: began - since },
-        (Delay::Own { since }, Wait::ForOthers) => Delay::Waited { own: Some(began - since) },
-        (delay, _) => delay,
+        (Delay::Own { since }, Wait::ForOthers) => Delay::Waited { own: Some(began - since), wait: waited },
+        (Delay::Opening { own }, Wait::ForOthers) => Delay::Waited { own: Some(own), wait: waited },
+        (Delay::Waited { own, wait }, Wait::ForOthers) => Delay::Waited { own, wait: wait.saturating_add(waited) },
+        (delay, Wait::Opening) => delay,
     }
 }
 

@@ -273,6 +273,7 @@ fn nowhere(plan: &Plan) -> Target {
         auth: None,
         timeout: longest(|store| store.timeout),
         connect_timeout: longest(|store| store.connect_timeout),
+        first_byte_timeout: None,
         connections: AT_ONCE,
         http: HttpVersion::One,
         streams: NonZeroU32::MIN,
