@@ -296,6 +296,7 @@ fn interval(i: u64, second: &Second) -> Interval {
         statuses: BTreeMap::new(),
         checks: BTreeMap::from([(0, checks(second))]),
         body_bytes: 0,
+        retries: 0,
         worst: None,
     };
     for ms in &second.ok_ms {

@@ -304,6 +304,7 @@ impl Collector {
                 statuses: cell.statuses.into_iter().collect(),
                 checks,
                 body_bytes: cell.body_bytes,
+                retries: cell.retries,
                 worst: cell.worst,
             };
             self.out.write(&TrafficFact::Interval(Box::new(interval)))?;

@@ -91,6 +91,8 @@ pub(crate) struct Cell {
     /// How often the operation's checks held, in their order, as far as any was made. Without checks, no memory.
     pub(crate) checks: Vec<CheckCount>,
     pub(crate) body_bytes: u64,
+    /// Transactions that were begun anew.
+    pub(crate) retries: u64,
     pub(crate) worst: Option<Exemplar>,
 }
 
@@ -141,6 +143,7 @@ impl Cell {
             self.censored.get_or_insert_default().record(response_ns, service_ns);
         }
         self.count_connection(&ended.parts);
+        self.retries += u64::from(ended.retries);
         if !ended.outcome.is_answered() {
             return;
         }
@@ -199,6 +202,7 @@ impl Cell {
             }
         }
         self.body_bytes += other.body_bytes;
+        self.retries += other.retries;
         merge_counts(&mut self.checks, &other.checks);
         let slower = |worst: &Exemplar| self.worst.as_ref().is_none_or(|mine| mine.response_ns < worst.response_ns);
         if other.worst.as_ref().is_some_and(slower) {

@@ -79,6 +79,9 @@ fn block(title: &str, totals: &Totals) -> String {
     if !statuses.is_empty() {
         out.push_str(&format!("  status      {statuses}; {} of bodies\n", Unit::Bytes.show(totals.body_bytes as f64)));
     }
+    if totals.retries > 0 {
+        out.push_str(&format!("  retries     {} were begun anew\n", plural(totals.retries, "transaction")));
+    }
     out.push_str(&latency_line("response", totals, Totals::response, &totals.served.response));
     out.push_str(&latency_line("service", totals, Totals::service, &totals.served.service));
     out.push_str(&part_lines(&totals.timings));
@@ -238,6 +241,7 @@ fn totals_json(totals: &Totals) -> Map<String, Value> {
         "ended": outcomes.collect::<Map<_, _>>(),
         "statuses": statuses.collect::<Map<_, _>>(),
         "body_bytes": totals.body_bytes,
+        "retries": totals.retries,
         "offered_per_s": totals.offered(),
         "achieved_per_s": totals.throughput(),
         "response_ns": quantiles_json(totals, Totals::response, &totals.served.response),

@@ -107,6 +107,7 @@ fn row(second: i64) -> TrafficFact {
         statuses: BTreeMap::from([(200, REQUESTS)]),
         checks: BTreeMap::new(),
         body_bytes: 6 * REQUESTS,
+        retries: 0,
         worst: None,
     }))
 }

@@ -140,9 +140,17 @@ pub struct Interval {
     pub checks: BTreeMap<u32, CheckCount>,
     /// Bytes received: bodies only.
     pub body_bytes: u64,
+    /// Transactions of a store that were begun anew: after a serialisation failure or a deadlock.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub retries: u64,
     /// The slowest answer of the interval.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub worst: Option<Exemplar>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands it out so")]
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 /// One request worth pointing at.
@@ -436,6 +444,7 @@ mod tests {
             statuses: BTreeMap::new(),
             checks: BTreeMap::new(),
             body_bytes: 0,
+            retries: 0,
             worst: None,
         }))
     }

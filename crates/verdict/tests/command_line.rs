@@ -93,6 +93,7 @@ fn ten_requests(second: i64) -> Interval {
         statuses: BTreeMap::from([(200, 10)]),
         checks: BTreeMap::new(),
         body_bytes: 0,
+        retries: 0,
         worst: None,
     }
 }

@@ -101,6 +101,7 @@ mod tests {
             statuses: BTreeMap::new(),
             checks,
             body_bytes: 0,
+            retries: 0,
             worst: None,
         }))
     }

@@ -133,6 +133,7 @@ mod tests {
             statuses: BTreeMap::new(),
             checks: BTreeMap::new(),
             body_bytes: 0,
+            retries: 0,
             worst: None,
         }))
     }

@@ -28,6 +28,8 @@ pub struct Totals {
     pub checks: BTreeMap<u32, CheckCount>,
     /// Body bytes received.
     pub body_bytes: u64,
+    /// Transactions that were begun anew.
+    pub retries: u64,
     /// The time the sums cover, in seconds.
     pub seconds: f64,
 }
@@ -50,6 +52,7 @@ impl Totals {
         self.censored.merge(&interval.censored);
         self.timings.merge(&interval.timings);
         self.body_bytes += interval.body_bytes;
+        self.retries += interval.retries;
         for (status, n) in &interval.statuses {
             *self.statuses.entry(*status).or_insert(0) += n;
         }
