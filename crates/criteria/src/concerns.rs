@@ -7,7 +7,7 @@ use plimsoll_plan::{Criterion, Function, Metric};
 use plimsoll_record::events::{Event, Level};
 use plimsoll_record::logs::LogFact;
 use plimsoll_record::metric::{self, Source};
-use plimsoll_record::summary::Scope;
+use plimsoll_record::summary::{Scope, Series};
 use plimsoll_record::traffic::TrafficFact;
 use plimsoll_record::units::Unit;
 use plimsoll_record::verdict::Skipped;
@@ -30,8 +30,8 @@ pub(crate) fn list(run: &JudgedRun<'_>, criteria: &[Criterion], skipped: &[Skipp
     concerns.extend(capped(checks(run), "checks that failed"));
     concerns.extend(slow(run));
     concerns.extend(log_rows_dropped(run));
-    for source in [Source::Redis, Source::Host, Source::Process] {
-        concerns.extend(sampling(run, source));
+    for (source, of, series) in run.facts.all_series() {
+        concerns.extend(sampling(source, of, series));
     }
     concerns.extend(counters(run));
     concerns.extend(capped(memory_steps(run, criteria), "steps"));
@@ -120,9 +120,8 @@ fn log_rows_dropped(run: &JudgedRun<'_>) -> Option<String> {
     ))
 }
 
-fn sampling(run: &JudgedRun<'_>, source: Source) -> Vec<String> {
-    let Some(series) = run.facts.series(source) else { return Vec::new() };
-    let name = source.prefix();
+fn sampling(source: Source, of: Option<&str>, series: &Series) -> Vec<String> {
+    let name = of.map_or_else(|| source.prefix().to_owned(), |of| format!("{} {of}", source.prefix()));
     let mut concerns = Vec::new();
     let mut gaps: BTreeMap<&str, (usize, f64)> = BTreeMap::new();
     for gap in &series.gaps {
@@ -160,14 +159,18 @@ fn counters(run: &JudgedRun<'_>) -> Vec<String> {
 fn memory_steps(run: &JudgedRun<'_>, criteria: &[Criterion]) -> Vec<String> {
     let mut concerns = Vec::new();
     for criterion in criteria {
-        let Metric::Series { function: Function::Slope, metric } = &criterion.expression.metric else { continue };
+        let Metric::Series { function: Function::Slope, metric, of } = &criterion.expression.metric else { continue };
         let place = Place::of(run, &criterion.scope);
         if metric.unit != Unit::Bytes || place.missing.is_some() {
             continue;
         }
-        for (at, change) in families::steps(run, &place, metric) {
+        for (at, change) in families::steps(run, &place, metric, of.as_deref()) {
             let way = if change > 0.0 { "up" } else { "down" };
-            let step = format!("{} stepped {way} by {} at {at:.0} s", metric.name(), Unit::Bytes.show(change.abs()));
+            let step = format!(
+                "{} stepped {way} by {} at {at:.0} s",
+                metric.name_of(of.as_deref()),
+                Unit::Bytes.show(change.abs())
+            );
             if !concerns.contains(&step) {
                 concerns.push(step);
             }

@@ -235,7 +235,7 @@ impl Observer {
     /// Takes an update; gives the reason when the command must stop.
     fn see(&mut self, update: Update) -> Option<String> {
         match update {
-            Update::Fact { source, fact, .. } => self.fact(source, &fact),
+            Update::Fact { source, of, fact, .. } => self.fact(source, of.as_deref(), &fact),
             Update::Alarm(alarm) => return self.alarm(&alarm),
             Update::Log(LogFact::Gap { log, reason, .. }) => say(Level::Warn, &format!("log {log}: {reason}")),
             Update::Log(_) => {}
@@ -243,8 +243,8 @@ impl Observer {
         None
     }
 
-    fn fact(&mut self, source: Source, fact: &SeriesFact) {
-        self.summary.fact(source, fact);
+    fn fact(&mut self, source: Source, of: Option<&str>, fact: &SeriesFact) {
+        self.summary.fact(source, of, fact);
         match fact {
             SeriesFact::Gap(gap) if source == Source::Redis && !self.in_gap => {
                 self.in_gap = true;

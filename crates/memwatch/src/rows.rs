@@ -2,6 +2,8 @@
 //!
 //! Sources answer on their own; a row is complete when every source has, or when the next tick begins.
 
+use std::collections::BTreeMap;
+
 use plimsoll_plan::Watch;
 use plimsoll_record::Offset;
 use plimsoll_record::metric::Source;
@@ -15,13 +17,14 @@ pub(crate) enum Outcome {
     Gap(Gap),
 }
 
+/// A series: its source and, of those with several, its name.
+pub(crate) type Of = (Source, Option<String>);
+
 /// One tick over all sources.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Row {
     pub(crate) tick: u64,
-    pub(crate) redis: Option<Outcome>,
-    pub(crate) host: Option<Outcome>,
-    pub(crate) process: Option<Outcome>,
+    outcomes: BTreeMap<Of, Outcome>,
     /// Growth of used memory up to here.
     pub(crate) growth: Option<Growth>,
 }
@@ -30,7 +33,7 @@ pub(crate) struct Row {
 #[derive(Clone, Debug)]
 pub(crate) enum Line {
     Row(Row),
-    Mark(Source, Mark),
+    Mark(Of, Mark),
 }
 
 /// Puts rows together.
@@ -64,54 +67,52 @@ impl Row {
 
     /// The value of a metric, where it was read.
     pub(crate) fn value(&self, source: Source, key: &str) -> Option<f64> {
-        self.outcome(source)?.sample()?.values.get(key).copied()
+        self.value_of(source, None, key)
+    }
+
+    /// The value of a metric of one of several series; without a name, of the first.
+    pub(crate) fn value_of(&self, source: Source, of: Option<&str>, key: &str) -> Option<f64> {
+        let wanted = |(other, name): &Of| *other == source && (of.is_none() || name.as_deref() == of);
+        let outcome = self.outcomes.iter().find(|(series, _)| wanted(series))?.1;
+        outcome.sample()?.values.get(key).copied()
     }
 
     /// What each source gave that has answered.
-    pub(crate) fn outcomes(&self) -> impl Iterator<Item = (Source, &Outcome)> {
-        let sources = [Source::Redis, Source::Host, Source::Process];
-        sources.into_iter().filter_map(|source| Some((source, self.outcome(source)?)))
+    pub(crate) fn outcomes(&self) -> impl Iterator<Item = (&Of, &Outcome)> {
+        self.outcomes.iter()
     }
 
-    fn outcome(&self, source: Source) -> Option<&Outcome> {
-        match source {
-            Source::Redis => self.redis.as_ref(),
-            Source::Host => self.host.as_ref(),
-            Source::Process => self.process.as_ref(),
-        }
-    }
-
-    fn slot(&mut self, source: Source) -> &mut Option<Outcome> {
-        match source {
-            Source::Redis => &mut self.redis,
-            Source::Host => &mut self.host,
-            Source::Process => &mut self.process,
-        }
+    /// True when Redis was sampled.
+    pub(crate) fn has_redis(&self) -> bool {
+        self.outcomes.iter().any(|((source, _), outcome)| *source == Source::Redis && outcome.sample().is_some())
     }
 }
 
 impl Rows {
     /// Rows of everything that is watched.
     pub(crate) fn new(watch: &Watch) -> Self {
-        let sources = [watch.redis.is_some(), watch.host, watch.process.is_some()];
-        Self { sources: sources.into_iter().filter(|watched| *watched).count(), pending: None }
+        let series = |source: &Source| match source.is_named() {
+            true => watch.names(*source).len(),
+            false => usize::from(watch.samples(*source)),
+        };
+        Self { sources: Source::ALL.iter().map(series).sum(), pending: None }
     }
 
     /// Takes a fact; gives what is complete now.
-    pub(crate) fn take(&mut self, source: Source, tick: u64, fact: SeriesFact, growth: Option<Growth>) -> Vec<Line> {
+    pub(crate) fn take(&mut self, series: Of, tick: u64, fact: SeriesFact, growth: Option<Growth>) -> Vec<Line> {
         let outcome = match fact {
-            SeriesFact::Mark(mark) => return vec![Line::Mark(source, mark)],
+            SeriesFact::Mark(mark) => return vec![Line::Mark(series, mark)],
             SeriesFact::Sample(sample) => Outcome::Sample(sample),
             SeriesFact::Gap(gap) => Outcome::Gap(gap),
         };
         let mut lines = Vec::new();
         let mut row = match self.pending.take() {
-            Some(row) if row.tick == tick && row.outcome(source).is_none() => row,
+            Some(row) if row.tick == tick && !row.outcomes.contains_key(&series) => row,
             // An answer that was long awaited: its tick has gone by, the pending row goes on.
             Some(newer) if newer.tick > tick => {
                 self.pending = Some(newer);
                 let mut late = Row { tick, growth, ..Row::default() };
-                *late.slot(source) = Some(outcome);
+                late.outcomes.insert(series, outcome);
                 return vec![Line::Row(late)];
             }
             other => {
@@ -119,9 +120,9 @@ impl Rows {
                 Row { tick, ..Row::default() }
             }
         };
-        *row.slot(source) = Some(outcome);
+        row.outcomes.insert(series, outcome);
         row.growth = row.growth.or(growth);
-        if row.outcomes().count() == self.sources {
+        if row.outcomes.len() == self.sources {
             lines.push(Line::Row(row));
         } else {
             self.pending = Some(row);
@@ -136,9 +137,15 @@ impl Rows {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::collections::BTreeMap;
+impl Row {
+    /// A row of one source.
+    pub(crate) fn of(source: Source, outcome: Outcome) -> Self {
+        Self { outcomes: BTreeMap::from([((source, None), outcome)]), ..Self::default() }
+    }
+}
 
+#[cfg(test)]
+mod tests {
     use plimsoll_record::series::GapReason;
 
     use super::*;
@@ -166,8 +173,8 @@ mod tests {
     #[test]
     fn a_row_is_complete_when_every_source_has_answered() {
         let mut rows = rows();
-        assert!(ticks(&rows.take(Source::Host, 1, sample(), None)).is_empty());
-        let lines = rows.take(Source::Redis, 1, sample(), None);
+        assert!(ticks(&rows.take((Source::Host, None), 1, sample(), None)).is_empty());
+        let lines = rows.take((Source::Redis, None), 1, sample(), None);
         assert_eq!(ticks(&lines), [1]);
         let Line::Row(row) = &lines[0] else { panic!("{lines:?}") };
         assert_eq!(row.value(Source::Redis, "used_memory"), Some(7.0));
@@ -176,22 +183,22 @@ mod tests {
     #[test]
     fn the_next_tick_completes_a_row_that_still_waits() {
         let mut rows = rows();
-        rows.take(Source::Host, 1, sample(), None);
-        assert_eq!(ticks(&rows.take(Source::Host, 2, sample(), None)), [1]);
+        rows.take((Source::Host, None), 1, sample(), None);
+        assert_eq!(ticks(&rows.take((Source::Host, None), 2, sample(), None)), [1]);
         assert_eq!(
-            ticks(&rows.take(Source::Redis, 1, gap(), None)),
+            ticks(&rows.take((Source::Redis, None), 1, gap(), None)),
             [1],
             "the long awaited answer is a row of its own"
         );
-        assert_eq!(ticks(&rows.take(Source::Redis, 2, sample(), None)), [2]);
+        assert_eq!(ticks(&rows.take((Source::Redis, None), 2, sample(), None)), [2]);
     }
 
     #[test]
     fn every_missed_sample_is_a_row() {
         let mut rows = rows();
-        assert!(ticks(&rows.take(Source::Redis, 5, gap(), None)).is_empty());
-        assert_eq!(ticks(&rows.take(Source::Redis, 5, gap(), None)), [5]);
-        assert_eq!(ticks(&rows.take(Source::Redis, 5, sample(), None)), [5]);
+        assert!(ticks(&rows.take((Source::Redis, None), 5, gap(), None)).is_empty());
+        assert_eq!(ticks(&rows.take((Source::Redis, None), 5, gap(), None)), [5]);
+        assert_eq!(ticks(&rows.take((Source::Redis, None), 5, sample(), None)), [5]);
         assert_eq!(ticks(&rows.finish().into_iter().collect::<Vec<_>>()), [5]);
     }
 }

@@ -70,10 +70,8 @@ fn unplanned() -> Result<Watch, Fatal> {
     Ok(Watch {
         every: DEFAULT_INTERVAL,
         redis: Some(redis_or_default(None)?),
-        host: true,
-        process: None,
-        logs: Vec::new(),
         alerts: DEFAULT_ALERTS.into_iter().map(alert).collect(),
+        ..Watch::default()
     })
 }
 

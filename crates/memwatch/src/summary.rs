@@ -2,6 +2,7 @@
 //!
 //! Kept in constant memory, so that a watch may last for days.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use plimsoll_record::events::{Event, Level};
@@ -11,7 +12,7 @@ use plimsoll_record::units::Unit;
 use plimsoll_sampler::alarms::Alarm;
 
 /// What the summary shows: the levels; counters since the start of a server say little as averages.
-const SHOWN: [(Source, &str); 13] = [
+const SHOWN: [(Source, &str); 22] = [
     (Source::Redis, "used_memory"),
     (Source::Redis, "used_memory_rss"),
     (Source::Redis, "used_memory_peak"),
@@ -25,6 +26,15 @@ const SHOWN: [(Source, &str); 13] = [
     (Source::Host, "memory_used"),
     (Source::Process, "rss"),
     (Source::Process, "cpu_share"),
+    (Source::Postgres, "connections"),
+    (Source::Postgres, "transactions_per_second"),
+    (Source::Postgres, "cache_hit_share"),
+    (Source::Pool, "size"),
+    (Source::Pool, "active"),
+    (Source::Container, "memory"),
+    (Source::Container, "cpu_share"),
+    (Source::Probe, "latency"),
+    (Source::Probe, "errors"),
 ];
 
 /// First, last, smallest, largest and mean of a value.
@@ -59,7 +69,7 @@ impl Stats {
 /// Gathers what the summary needs.
 #[derive(Debug)]
 pub(crate) struct Summary {
-    stats: Vec<Option<Stats>>,
+    stats: BTreeMap<(Source, Option<String>, &'static str), Stats>,
     samples: u64,
     gaps: u64,
     marks: u64,
@@ -69,22 +79,20 @@ pub(crate) struct Summary {
 
 impl Summary {
     pub(crate) fn new() -> Self {
-        Self { stats: vec![None; METRICS.len()], samples: 0, gaps: 0, marks: 0, warnings: 0, criticals: 0 }
+        Self { stats: BTreeMap::new(), samples: 0, gaps: 0, marks: 0, warnings: 0, criticals: 0 }
     }
 
-    pub(crate) fn fact(&mut self, source: Source, fact: &SeriesFact) {
+    pub(crate) fn fact(&mut self, source: Source, of: Option<&str>, fact: &SeriesFact) {
         let sample = match fact {
             SeriesFact::Sample(sample) => sample,
             SeriesFact::Gap(_) => return self.gaps += 1,
             SeriesFact::Mark(_) => return self.marks += 1,
         };
         self.samples += 1;
-        for (metric, stats) in METRICS.iter().zip(&mut self.stats).filter(|(metric, _)| metric.source == source) {
-            match (sample.values.get(metric.key), stats) {
-                (Some(value), Some(stats)) => stats.add(*value),
-                (Some(value), stats) => *stats = Some(Stats::of(*value)),
-                (None, _) => {}
-            }
+        for metric in METRICS.iter().filter(|metric| metric.source == source) {
+            let Some(value) = sample.values.get(metric.key).copied() else { continue };
+            let stats = self.stats.entry((source, of.map(str::to_owned), metric.key));
+            stats.and_modify(|stats| stats.add(value)).or_insert_with(|| Stats::of(value));
         }
     }
 
@@ -96,8 +104,8 @@ impl Summary {
     }
 
     /// The numbers of one metric, if it was ever read.
-    pub(crate) fn stats(&self, source: Source, key: &str) -> Option<Stats> {
-        self.stats[METRICS.iter().position(|metric| metric.source == source && metric.key == key)?]
+    pub(crate) fn stats(&self, source: Source, key: &'static str) -> Option<Stats> {
+        self.stats.get(&(source, None, key)).copied()
     }
 
     /// Samples that are missing.
@@ -111,10 +119,10 @@ impl Summary {
             "{:<30} {:>12} {:>12} {:>12} {:>12} {:>12} {:>12}\n",
             "", "initial", "min", "avg", "max", "last", "growth"
         );
-        for (metric, stats) in SHOWN.iter().filter_map(|(source, key)| self.shown(*source, key)) {
+        for (metric, of, stats) in SHOWN.iter().flat_map(|(source, key)| self.shown(*source, key)) {
             let show = |value| metric.unit.show(value);
             let cells = [stats.first, stats.min, stats.mean(), stats.max, stats.last].map(show);
-            let _ = write!(text, "{:<30}", metric.name());
+            let _ = write!(text, "{:<30}", metric.name_of(of));
             for cell in &cells {
                 let _ = write!(text, " {cell:>12}");
             }
@@ -128,9 +136,11 @@ impl Summary {
         text
     }
 
-    fn shown(&self, source: Source, key: &str) -> Option<(&'static Metric, Stats)> {
-        let at = METRICS.iter().position(|metric| metric.source == source && metric.key == key)?;
-        Some((&METRICS[at], self.stats[at]?))
+    /// A metric of the catalogue, of each of the series that have it.
+    fn shown(&self, source: Source, key: &str) -> Vec<(&'static Metric, Option<&str>, Stats)> {
+        let metric = METRICS.iter().find(|metric| metric.source == source && metric.key == key);
+        let found = self.stats.iter().filter(|((other, _, name), _)| *other == source && *name == key);
+        found.filter_map(|((_, of, _), stats)| Some((metric?, of.as_deref(), *stats))).collect()
     }
 }
 
@@ -142,8 +152,6 @@ pub(crate) fn growth(unit: Unit, change: f64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use plimsoll_record::Offset;
     use plimsoll_record::series::{Gap, GapReason, Sample};
 
@@ -158,10 +166,10 @@ mod tests {
     fn the_summary_leads_from_the_first_to_the_last_value() {
         let mut summary = Summary::new();
         for used in [2e6, 8e6, 1e6, 5e6] {
-            summary.fact(Source::Redis, &sample(used));
+            summary.fact(Source::Redis, None, &sample(used));
         }
         let gap = Gap { at_ns: Offset::ZERO, reason: GapReason::Late, detail: String::new() };
-        summary.fact(Source::Redis, &SeriesFact::Gap(gap));
+        summary.fact(Source::Redis, None, &SeriesFact::Gap(gap));
         let text = summary.render();
         let line = text.lines().find(|line| line.starts_with("redis.used_memory ")).unwrap();
         let cells: Vec<&str> = line.split_whitespace().skip(1).step_by(2).collect();

@@ -11,7 +11,7 @@ use plimsoll_record::series::Gap;
 use plimsoll_record::units::show_count;
 use plimsoll_sampler::alarms::Alarm;
 
-use crate::rows::{Line, Outcome, Row};
+use crate::rows::{Line, Of, Outcome, Row};
 
 const DIM: Style = Style::new().dimmed();
 const BOLD: Style = Style::new().bold();
@@ -66,10 +66,33 @@ const HOST: [Column; 2] = [
     column("cpu", "host %", 6, |row, _| percent(row.value(Source::Host, "cpu_share"))),
     column("mem", "host %", 6, |row, _| percent(row.value(Source::Host, "memory_share"))),
 ];
+const POSTGRES: [Column; 3] = [
+    column("conns", "pg", 6, |row, _| row.value(Source::Postgres, "connections").map(show_count)),
+    column("tx", "pg /s", 8, |row, _| row.value(Source::Postgres, "transactions_per_second").map(show_count)),
+    column("cache", "pg %", 6, |row, _| percent(row.value(Source::Postgres, "cache_hit_share"))),
+];
+const POOL: [Column; 2] = [
+    column("active", "pool", 6, |row, _| row.value(Source::Pool, "active").map(show_count)),
+    column("size", "pool", 6, |row, _| row.value(Source::Pool, "size").map(show_count)),
+];
+/// Of the first container and the first endpoint; the record has them all.
+const CONTAINER: [Column; 2] = [
+    column("mem", "cont MB", 9, |row, _| megabytes(row.value(Source::Container, "memory"))),
+    column("cpu", "cont %", 6, |row, _| percent(row.value(Source::Container, "cpu_share"))),
+];
+const PROBE: [Column; 2] = [
+    column("health", "ms", 8, |row, _| Some(format!("{:.1}", row.value(Source::Probe, "latency")? * 1e3))),
+    column("health", "status", 6, |row, _| row.value(Source::Probe, "status").map(show_count)),
+];
 const PROCESS: [Column; 2] = [
     column("cpu", "proc %", 6, |row, _| percent(row.value(Source::Process, "cpu_share"))),
     column("rss", "proc MB", 9, |row, _| megabytes(row.value(Source::Process, "rss"))),
 ];
+
+/// The series as it is named in lines: `redis`, `container cache`.
+fn named((source, of): &Of) -> String {
+    of.as_ref().map_or_else(|| source.prefix().to_owned(), |of| format!("{} {of}", source.prefix()))
+}
 
 fn megabytes(bytes: Option<f64>) -> Option<String> {
     bytes.map(|bytes| format!("{:.2}", bytes / 1e6))
@@ -109,9 +132,17 @@ pub(crate) struct Table {
 impl Table {
     /// A table for what is watched, as wide as the terminal; all columns where there is none.
     pub(crate) fn new(watch: &Watch, origin: Offset) -> Self {
-        let wanted =
-            [(watch.redis.is_some(), &REDIS[..]), (watch.host, &HOST[..]), (watch.process.is_some(), &PROCESS[..])];
-        let columns = wanted.into_iter().filter(|(watched, _)| *watched).flat_map(|(_, columns)| columns).copied();
+        let wanted = [
+            (Source::Redis, &REDIS[..]),
+            (Source::Postgres, &POSTGRES),
+            (Source::Pool, &POOL),
+            (Source::Host, &HOST),
+            (Source::Process, &PROCESS),
+            (Source::Container, &CONTAINER),
+            (Source::Probe, &PROBE),
+        ];
+        let columns =
+            wanted.into_iter().filter(|(source, _)| watch.samples(*source)).flat_map(|(_, columns)| columns).copied();
         let columns = fitting(columns.collect(), terminal_width());
         Self { columns, origin, before: None, lines: 0, repeats_header: std::io::stdout().is_terminal() }
     }
@@ -125,7 +156,7 @@ impl Table {
         };
         self.lines += 1;
         match line {
-            Line::Mark(source, mark) => text.push_str(&self.note(mark.at_ns, source.prefix(), &mark.detail)),
+            Line::Mark(series, mark) => text.push_str(&self.note(mark.at_ns, &named(&series), &mark.detail)),
             Line::Row(row) => text.push_str(&self.row(row)),
         }
         text
@@ -156,12 +187,12 @@ impl Table {
         if row.outcomes().any(|(_, outcome)| outcome.sample().is_some()) {
             text.push_str(&self.values(&row));
         }
-        for (source, outcome) in row.outcomes() {
+        for (series, outcome) in row.outcomes() {
             if let Outcome::Gap(gap) = outcome {
-                text.push_str(&self.gap(source, gap));
+                text.push_str(&self.gap(series, gap));
             }
         }
-        if row.redis.as_ref().is_some_and(|outcome| outcome.sample().is_some()) {
+        if row.has_redis() {
             self.before = Some(row);
         }
         text
@@ -177,9 +208,9 @@ impl Table {
         text
     }
 
-    fn gap(&self, source: Source, gap: &Gap) -> String {
+    fn gap(&self, series: &Of, gap: &Gap) -> String {
         let style = style_of(Level::Warn);
-        let (time, source, words) = (self.time(gap.at_ns), source.prefix(), gap.reason.words());
+        let (time, source, words) = (self.time(gap.at_ns), named(series), gap.reason.words());
         format!("{time} {source}: {style}gap{style:#}, {words} ({})\n", gap.detail)
     }
 
@@ -227,7 +258,7 @@ mod tests {
     fn row(values: &[(&str, f64)]) -> Line {
         let values: BTreeMap<_, _> = values.iter().map(|(key, value)| ((*key).to_owned(), *value)).collect();
         let sample = Sample { at_ns: Offset(65_000_000_000), took_ns: 1, values };
-        Line::Row(Row { redis: Some(Outcome::Sample(sample)), ..Row::default() })
+        Line::Row(Row::of(Source::Redis, Outcome::Sample(sample)))
     }
 
     fn plain(text: &str) -> String {
@@ -266,7 +297,7 @@ mod tests {
     fn a_gap_is_shown_with_its_reason_and_no_value() {
         let gap =
             Gap { at_ns: Offset::ZERO, reason: GapReason::TimedOut, detail: "no answer within 900 ms".to_owned() };
-        let text = plain(&table(200).line(Line::Row(Row { redis: Some(Outcome::Gap(gap)), ..Row::default() })));
+        let text = plain(&table(200).line(Line::Row(Row::of(Source::Redis, Outcome::Gap(gap)))));
         assert!(text.contains("redis: gap, no answer in time (no answer within 900 ms)"), "{text}");
     }
 }

@@ -36,7 +36,7 @@ enum Ended {
 
 pub(crate) async fn run(args: &WatchArgs) -> Result<ExitCode, Fatal> {
     let setup = Setup::new(&args.sources)?;
-    let csv = args.csv.as_deref().map(Csv::create).transpose()?;
+    let csv = args.csv.as_deref().map(|path| Csv::create(path, &setup.watch)).transpose()?;
     let mut signals = Signals::install()?;
     let (updates, mut inbox) = mpsc::channel(QUEUE);
     let watcher = Watcher::start(&setup.watch, setup.run.as_ref(), PRODUCER, updates).await?;
@@ -127,10 +127,10 @@ impl View {
     /// Shows an update; false when nobody reads any more.
     fn show(&mut self, update: Update) -> Result<bool, Fatal> {
         match update {
-            Update::Fact { source, tick, fact, growth } => {
-                self.summary.fact(source, &fact);
+            Update::Fact { source, of, tick, fact, growth } => {
+                self.summary.fact(source, of.as_deref(), &fact);
                 let mut open = true;
-                for line in self.rows.take(source, tick, fact, growth) {
+                for line in self.rows.take((source, of), tick, fact, growth) {
                     open &= self.line(line)?;
                 }
                 Ok(open)

@@ -276,6 +276,8 @@ pub enum Metric {
         function: Function,
         /// The metric of the catalogue.
         metric: &'static plimsoll_record::metric::Metric,
+        /// Of which of several series: the name of a container or of a probe.
+        of: Option<String>,
     },
 }
 
@@ -358,7 +360,7 @@ impl Metric {
                 Unit::Count
             }
             Self::Fragmentation => Unit::Ratio,
-            Self::Series { function: Function::Slope | Function::Rate, metric } => rate_unit(metric.unit),
+            Self::Series { function: Function::Slope | Function::Rate, metric, .. } => rate_unit(metric.unit),
             Self::Series { metric, .. } => metric.unit,
         }
     }

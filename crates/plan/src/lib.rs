@@ -56,4 +56,7 @@ pub use resolve::{parse, parse_criteria, parse_quick, parse_recorded, parse_redi
 pub use store::{Ask, Call, Isolation, Payload, Shape, Statement, Store, StoreConnections, StoreKind};
 pub use surroundings::Surroundings;
 pub use template::{Form, Hole, Part, Random, Secret, Template, UserPattern};
-pub use watch::{Alert, LOG_EVENTS, LogEvent, LogWatch, ProcessWatch, Watch};
+pub use watch::{
+    Alert, ContainerPlace, ContainerWatch, LOG_EVENTS, LogEvent, LogWatch, MetricPath, PoolEndpoint, PoolSource,
+    PostgresSource, ProbeWatch, ProcessWatch, SlowLines, Watch,
+};

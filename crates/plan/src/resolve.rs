@@ -2,6 +2,7 @@
 //!
 //! A new table gets a file of its own below, one field here, and its lines in the writer.
 
+mod around;
 mod bodies;
 mod calls;
 mod captures;
@@ -17,6 +18,7 @@ mod generator;
 mod headers;
 mod holes;
 mod limiter;
+mod logs;
 mod names;
 mod needs;
 mod open;

@@ -17,7 +17,8 @@ impl Plan {
         let flows = self.flows.iter().flat_map(|flow| headers(&flow.headers).chain(of_steps(&flow.steps)));
         let around = of_steps(&self.setup).into_iter().chain(of_steps(&self.teardown));
         let templates = of_target.chain(flows).chain(around);
-        templates.flat_map(|template| &template.parts).filter_map(secret).chain(self.passwords()).collect()
+        let watched = self.passwords().chain(self.postgres_password());
+        templates.flat_map(|template| &template.parts).filter_map(secret).chain(watched).collect()
     }
 
     /// What HTTP makes of user and password (RFC 7617) wherever the plan gives both as they are: `user:password`. The
@@ -40,6 +41,10 @@ impl Plan {
         let redis = self.watch.as_ref().and_then(|watch| watch.redis.as_ref());
         let watched = redis.map(RedisSource::passwords).unwrap_or_default();
         self.stores.iter().filter_map(|store| store.password.as_ref()).chain(watched)
+    }
+
+    fn postgres_password(&self) -> Option<&Secret> {
+        self.watch.as_ref()?.postgres.as_ref()?.password.as_ref()
     }
 }
 
@@ -123,6 +128,7 @@ headers = { a = "${S1}" }
 auth = { basic = { user = "ann", password = "${S2}" } }
 [watch]
 redis = "redis://:${S3}@127.0.0.1:6379"
+postgres = "postgresql://me:${S13}@127.0.0.1/app"
 [[phases]]
 name = "load"
 duration = "1s"
@@ -155,7 +161,7 @@ steps = [
     fn a_value_of_the_environment_is_found_wherever_it_is_sent() {
         let plan = plan();
         let found: BTreeSet<String> = plan.secrets().into_iter().map(|secret| secret.reveal().to_owned()).collect();
-        let expected: BTreeSet<String> = (1..=12).map(|n| format!("value-of-S{n}")).collect();
+        let expected: BTreeSet<String> = (1..=13).map(|n| format!("value-of-S{n}")).collect();
         assert_eq!(found, expected);
     }
 

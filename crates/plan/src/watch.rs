@@ -1,11 +1,20 @@
-//! What a plan says about watching: Redis, host, process, logs, alerts.
+//! What a plan says about watching: Redis, PostgreSQL, host, process, containers, endpoints, logs, alerts.
+
+mod around;
+mod logs;
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use plimsoll_record::events::Level;
+use plimsoll_record::metric::Source;
 
 use crate::redis::RedisSource;
+
+pub use around::{
+    ContainerPlace, ContainerWatch, MetricPath, PoolEndpoint, PoolSource, PostgresSource, ProbeWatch, ProcessWatch,
+};
+pub use logs::{LOG_EVENTS, LogEvent, LogWatch, SlowLines};
 
 /// What to watch during the run.
 #[derive(Clone, Debug, PartialEq)]
@@ -14,36 +23,69 @@ pub struct Watch {
     pub every: Duration,
     /// The Redis to watch.
     pub redis: Option<RedisSource>,
+    /// The PostgreSQL to watch.
+    pub postgres: Option<PostgresSource>,
+    /// Where the use of the service's pool of database connections is seen.
+    pub pool: Option<PoolSource>,
     /// Whether to sample the host. Default true.
     pub host: bool,
     /// The process to watch.
     pub process: Option<ProcessWatch>,
+    /// Containers to watch.
+    pub containers: Vec<ContainerWatch>,
+    /// The unix socket of the container engine. Without it the usual places of Docker and podman are tried.
+    pub engine: Option<PathBuf>,
+    /// Endpoints to ask.
+    pub probes: Vec<ProbeWatch>,
     /// Log files to follow.
     pub logs: Vec<LogWatch>,
     /// When to raise an alarm.
     pub alerts: Vec<Alert>,
 }
 
-/// The process to watch.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ProcessWatch {
-    /// By pid.
-    Pid(u32),
-    /// By the name of its executable, the oldest such process.
-    Name(String),
+/// Every second, the host alone.
+impl Default for Watch {
+    fn default() -> Self {
+        Self {
+            every: Duration::from_secs(1),
+            redis: None,
+            postgres: None,
+            pool: None,
+            host: true,
+            process: None,
+            containers: Vec::new(),
+            engine: None,
+            probes: Vec::new(),
+            logs: Vec::new(),
+            alerts: Vec::new(),
+        }
+    }
 }
 
-/// A log file to follow. Lines about memory, refused connections and the like are always counted.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LogWatch {
-    /// The name criteria use. Default: the file's stem.
-    pub name: String,
-    /// The file. It may appear later.
-    pub path: PathBuf,
-    /// Count JSON lines whose `event` field has this value.
-    pub event: Option<String>,
-    /// Split that count by this field.
-    pub count_by: Option<String>,
+impl Watch {
+    /// Whether anything is sampled from this source.
+    #[must_use]
+    pub fn samples(&self, source: Source) -> bool {
+        match source {
+            Source::Redis => self.redis.is_some(),
+            Source::Postgres => self.postgres.is_some(),
+            Source::Pool => self.pool.is_some(),
+            Source::Host => self.host,
+            Source::Process => self.process.is_some(),
+            Source::Container => !self.containers.is_empty(),
+            Source::Probe => !self.probes.is_empty(),
+        }
+    }
+
+    /// The names of the series of a source that may have several.
+    #[must_use]
+    pub fn names(&self, source: Source) -> Vec<&str> {
+        match source {
+            Source::Container => self.containers.iter().map(|container| container.name.as_str()).collect(),
+            Source::Probe => self.probes.iter().map(|probe| probe.name.as_str()).collect(),
+            Source::Redis | Source::Postgres | Source::Pool | Source::Host | Source::Process => Vec::new(),
+        }
+    }
 }
 
 /// When to raise an alarm.
@@ -56,30 +98,3 @@ pub struct Alert {
     /// Whether `memwatch exec` stops its command.
     pub stop: bool,
 }
-
-/// Something every followed log is searched for, whatever the plan says. The sampler holds the patterns.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct LogEvent {
-    /// The word criteria use: `oom` in `log.errors.oom`.
-    pub word: &'static str,
-    /// What it finds, in one line.
-    pub help: &'static str,
-}
-
-const fn event(word: &'static str, help: &'static str) -> LogEvent {
-    LogEvent { word, help }
-}
-
-/// Everything that every followed log is searched for.
-pub const LOG_EVENTS: &[LogEvent] = &[
-    event("oom", "out of memory: writes refused by Redis, processes killed"),
-    event("connection_refused", "connections refused"),
-    event("timeout", "something took too long"),
-    event("misconf", "Redis refuses writes because it cannot save"),
-    event("readonly", "a write reached a read-only replica"),
-    event("noauth", "wrong or missing credentials"),
-    event("max_clients", "too many connections"),
-    event("pool_exhausted", "a connection pool ran dry"),
-    event("memory", "errors about memory"),
-    event("redis", "errors about Redis"),
-];

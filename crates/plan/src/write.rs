@@ -3,6 +3,7 @@
 //! Written line by line, not through a serialiser: steps and headers have an order, and units read better than
 //! numbers. The same plan always gives the same bytes.
 
+mod around;
 mod criteria;
 mod flows;
 mod phases;
@@ -23,11 +24,11 @@ use crate::model::{
 use crate::quantities::show as duration;
 use crate::resolve::http_word;
 use crate::template::{Form, Part, Template};
-use crate::watch::{Alert, LogWatch, ProcessWatch, Watch};
+use crate::watch::{Alert, Watch};
 
 impl Plan {
-    /// The plan as TOML: deterministic, every default written out, secrets only as `${NAME}` (a password of Redis as
-    /// `***`). [`crate::parse_recorded`] reads it back: an equal plan, up to the values of secrets.
+    /// The plan as TOML: deterministic, every default written out, secrets only as `${NAME}` (a password in a URL
+    /// as `***`). [`crate::parse_recorded`] reads it back: an equal plan, up to the values of secrets.
     #[must_use]
     pub fn to_toml(&self) -> String {
         let mut out = Lines::default();
@@ -170,12 +171,8 @@ impl Lines {
             self.line("redis", &redis::source(source));
         }
         self.line("host", if watch.host { "true" } else { "false" });
-        match &watch.process {
-            Some(ProcessWatch::Pid(pid)) => self.line("process", &format!("{{ pid = {pid} }}")),
-            Some(ProcessWatch::Name(name)) => self.line("process", &format!("{{ name = {} }}", quote(name))),
-            None => {}
-        }
-        self.line("logs", &list(watch.logs.iter().map(log)));
+        self.around(watch);
+        self.line("logs", &list(watch.logs.iter().map(around::log)));
         self.line("alerts", &list(watch.alerts.iter().map(alert)));
     }
 }
@@ -291,16 +288,6 @@ fn limit(limit: &Limit) -> String {
         _ => duration(limit.per),
     };
     quote(&format!("{}/{per}", limit.count))
-}
-
-fn log(log: &LogWatch) -> String {
-    let mut fields = format!("name = {}, path = {}", quote(&log.name), quote(&log.path.to_string_lossy()));
-    for (word, value) in [("event", &log.event), ("count_by", &log.count_by)] {
-        if let Some(value) = value {
-            let _ = write!(fields, ", {word} = {}", quote(value));
-        }
-    }
-    format!("{{ {fields} }}")
 }
 
 fn alert(alert: &Alert) -> String {

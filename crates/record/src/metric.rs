@@ -5,25 +5,75 @@
 use crate::units::Unit;
 
 /// The file a metric is sampled into.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Source {
     /// `redis.jsonl`.
     Redis,
+    /// `postgres.jsonl`.
+    Postgres,
+    /// `pool.jsonl`.
+    Pool,
     /// `host.jsonl`.
     Host,
     /// `process.jsonl`.
     Process,
+    /// `containers.jsonl`, which holds several by name.
+    Container,
+    /// `probes.jsonl`, which holds several by name.
+    Probe,
 }
 
 impl Source {
+    /// Every source, in the order in which they are shown.
+    pub const ALL: [Self; 7] =
+        [Self::Redis, Self::Postgres, Self::Pool, Self::Host, Self::Process, Self::Container, Self::Probe];
+
     /// The prefix of its metrics' names.
     #[must_use]
     pub fn prefix(self) -> &'static str {
         match self {
             Self::Redis => "redis",
+            Self::Postgres => "postgres",
+            Self::Pool => "pool",
             Self::Host => "host",
             Self::Process => "process",
+            Self::Container => "container",
+            Self::Probe => "probe",
         }
+    }
+
+    /// What it is called in sentences.
+    #[must_use]
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Redis => "Redis",
+            Self::Postgres => "PostgreSQL",
+            Self::Pool => "the connection pool",
+            Self::Host => "the host",
+            Self::Process => "the process",
+            Self::Container => "the container",
+            Self::Probe => "the probe",
+        }
+    }
+
+    /// What it is called in lists.
+    #[must_use]
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Redis => "Redis",
+            Self::Postgres => "PostgreSQL",
+            Self::Pool => "pool",
+            Self::Host => "host",
+            Self::Process => "process",
+            Self::Container => "container",
+            Self::Probe => "probe",
+        }
+    }
+
+    /// True when its file holds several series, told apart by name.
+    #[must_use]
+    pub fn is_named(self) -> bool {
+        matches!(self, Self::Container | Self::Probe)
     }
 }
 
@@ -47,12 +97,33 @@ impl Metric {
         format!("{}.{}", self.source.prefix(), self.key)
     }
 
+    /// The full name for one of several series: `container.cache.memory`.
+    #[must_use]
+    pub fn name_of(&self, of: Option<&str>) -> String {
+        match of {
+            Some(of) => format!("{}.{of}.{}", self.source.prefix(), self.key),
+            None => self.name(),
+        }
+    }
+
     /// Looks a metric up by its full name.
     #[must_use]
     pub fn find(name: &str) -> Option<&'static Self> {
         METRICS.iter().find(|metric| {
             name.strip_prefix(metric.source.prefix()).and_then(|rest| rest.strip_prefix('.')) == Some(metric.key)
         })
+    }
+
+    /// Looks a metric up by its full name, which may say of which series it is: `container.cache.memory`.
+    #[must_use]
+    pub fn find_of(name: &str) -> Option<(&'static Self, Option<&str>)> {
+        if let Some(metric) = Self::find(name) {
+            return Some((metric, None));
+        }
+        let (prefix, rest) = name.split_once('.')?;
+        let (of, key) = rest.rsplit_once('.')?;
+        let is_it = |metric: &&Self| metric.source.is_named() && metric.source.prefix() == prefix && metric.key == key;
+        METRICS.iter().find(is_it).map(|metric| (metric, Some(of)))
     }
 }
 
@@ -62,6 +133,22 @@ const fn redis(key: &'static str, unit: Unit, help: &'static str) -> Metric {
 
 const fn host(key: &'static str, unit: Unit, help: &'static str) -> Metric {
     Metric { source: Source::Host, key, unit, help }
+}
+
+const fn postgres(key: &'static str, unit: Unit, help: &'static str) -> Metric {
+    Metric { source: Source::Postgres, key, unit, help }
+}
+
+const fn pool(key: &'static str, unit: Unit, help: &'static str) -> Metric {
+    Metric { source: Source::Pool, key, unit, help }
+}
+
+const fn container(key: &'static str, unit: Unit, help: &'static str) -> Metric {
+    Metric { source: Source::Container, key, unit, help }
+}
+
+const fn probe(key: &'static str, unit: Unit, help: &'static str) -> Metric {
+    Metric { source: Source::Probe, key, unit, help }
 }
 
 const fn process(key: &'static str, unit: Unit, help: &'static str) -> Metric {
@@ -96,6 +183,39 @@ pub const METRICS: &[Metric] = &[
     redis("oom_errors", Unit::Count, "commands refused with OOM since start"),
     redis("cpu_seconds", Unit::Seconds, "CPU time of the server, user and system, since start"),
     redis("uptime_seconds", Unit::Seconds, "time since the server started"),
+    postgres("connections", Unit::Count, "connections of clients"),
+    postgres("max_connections", Unit::Count, "the configured limit of connections"),
+    postgres("connections_share", Unit::Share, "connections / max_connections"),
+    postgres("connections_active", Unit::Count, "connections that run a statement"),
+    postgres("connections_idle", Unit::Count, "connections that wait for their client"),
+    postgres("connections_idle_in_transaction", Unit::Count, "connections idle inside an open transaction"),
+    postgres("connections_waiting", Unit::Count, "connections that wait for a lock"),
+    postgres("longest_transaction_seconds", Unit::Seconds, "age of the oldest open transaction"),
+    postgres("locks_waiting", Unit::Count, "locks that are asked for and not granted"),
+    postgres(
+        "transactions_committed",
+        Unit::Count,
+        "transactions committed in all databases, since the statistics began",
+    ),
+    postgres("transactions_rolled_back", Unit::Count, "transactions rolled back, since the statistics began"),
+    postgres("transactions_per_second", Unit::PerSecond, "transactions ended per second since the sample before"),
+    postgres("blocks_hit", Unit::Count, "blocks found in shared buffers, since the statistics began"),
+    postgres("blocks_read", Unit::Count, "blocks that were not in shared buffers, since the statistics began"),
+    postgres("cache_hit_share", Unit::Share, "blocks found in shared buffers / blocks wanted since the sample before"),
+    postgres("deadlocks", Unit::Count, "deadlocks, since the statistics began"),
+    postgres("temp_bytes", Unit::Bytes, "bytes written to temporary files, since the statistics began"),
+    postgres("checkpoints_timed", Unit::Count, "checkpoints because of time, since the statistics began"),
+    postgres(
+        "checkpoints_requested",
+        Unit::Count,
+        "checkpoints because of much WAL or on request, since the statistics began",
+    ),
+    postgres("database_bytes", Unit::Bytes, "size of the connected database; read at the beginning and at the end"),
+    postgres("uptime_seconds", Unit::Seconds, "time since the server started"),
+    pool("size", Unit::Count, "connections that the service holds"),
+    pool("active", Unit::Count, "connections in use"),
+    pool("available", Unit::Count, "connections free to use"),
+    pool("waiting", Unit::Count, "callers that wait for a connection"),
     host("cpu_share", Unit::Share, "share of all cores in use"),
     host("memory_used", Unit::Bytes, "memory in use: total - available"),
     host("memory_share", Unit::Share, "memory in use / total"),
@@ -104,10 +224,41 @@ pub const METRICS: &[Metric] = &[
     host("disk_write_bytes", Unit::Bytes, "bytes written to block devices since boot"),
     host("network_sent_bytes", Unit::Bytes, "bytes sent on all interfaces since boot"),
     host("network_received_bytes", Unit::Bytes, "bytes received on all interfaces since boot"),
+    host("disk_read_rate", Unit::BytesPerSecond, "bytes read from block devices per second since the sample before"),
+    host("disk_write_rate", Unit::BytesPerSecond, "bytes written to block devices per second since the sample before"),
+    host("network_sent_rate", Unit::BytesPerSecond, "bytes sent per second since the sample before"),
+    host("network_received_rate", Unit::BytesPerSecond, "bytes received per second since the sample before"),
+    host("cpu_stalled_seconds", Unit::Seconds, "time in which some task waited for a core, since boot"),
+    host("memory_stalled_seconds", Unit::Seconds, "time in which some task waited for memory, since boot"),
+    host("io_stalled_seconds", Unit::Seconds, "time in which some task waited for a disk, since boot"),
+    host("tcp_retransmits", Unit::Count, "TCP segments sent again, since boot"),
+    host("tcp_listen_drops", Unit::Count, "connections dropped because a listener's queue was full, since boot"),
     process("cpu_share", Unit::Share, "CPU use; 1 is one whole core"),
+    process("cpu_seconds", Unit::Seconds, "CPU time, user and system, since it started"),
     process("rss", Unit::Bytes, "resident memory"),
+    process("pss", Unit::Bytes, "resident memory, shared pages divided; read at the beginning and at the end"),
     process("threads", Unit::Count, "threads"),
     process("open_files", Unit::Count, "open file descriptors"),
+    container("memory", Unit::Bytes, "memory in use without page cache that can go: usage - inactive files"),
+    container("memory_usage", Unit::Bytes, "memory in use, page cache included"),
+    container("memory_anonymous", Unit::Bytes, "memory that is no file's: heaps and stacks"),
+    container("memory_limit", Unit::Bytes, "the limit; absent when there is none"),
+    container("memory_share", Unit::Share, "memory / memory_limit"),
+    container("cpu_share", Unit::Share, "CPU use since the sample before; 1 is one whole core"),
+    container("cpu_seconds", Unit::Seconds, "CPU time since the container started"),
+    container("cpu_limit", Unit::Ratio, "cores it may use; absent when there is no limit"),
+    container("throttled_seconds", Unit::Seconds, "time in which it was held back by its CPU limit, since it started"),
+    container("oom_kills", Unit::Count, "processes killed for lack of memory, since it started"),
+    container("restarts", Unit::Count, "restarts by the engine, and starts seen since the watch began"),
+    container("pids", Unit::Count, "processes and threads"),
+    container("disk_read_bytes", Unit::Bytes, "bytes read from block devices since it started"),
+    container("disk_write_bytes", Unit::Bytes, "bytes written to block devices since it started"),
+    container("network_sent_bytes", Unit::Bytes, "bytes sent since it started"),
+    container("network_received_bytes", Unit::Bytes, "bytes received since it started"),
+    probe("latency", Unit::Seconds, "from the start of the connection to the last byte of the answer"),
+    probe("status", Unit::Count, "the answer's status code"),
+    probe("up", Unit::Share, "1 when the answer was as it should be, else 0; its mean is the availability"),
+    probe("errors", Unit::Count, "answers that failed or were wrong, since the watch began"),
 ];
 
 #[cfg(test)]
@@ -121,5 +272,14 @@ mod tests {
         }
         assert_eq!(Metric::find("redis.use_memory"), None);
         assert_eq!(Metric::find("used_memory"), None);
+    }
+
+    #[test]
+    fn a_name_may_say_of_which_series_a_metric_is() {
+        let memory = Metric::find("container.memory").unwrap();
+        assert_eq!(Metric::find_of("container.cache-1.memory"), Some((memory, Some("cache-1"))));
+        assert_eq!(Metric::find_of("container.memory"), Some((memory, None)));
+        assert_eq!(memory.name_of(Some("cache-1")), "container.cache-1.memory");
+        assert_eq!(Metric::find_of("redis.first.used_memory"), None, "there is one series of Redis");
     }
 }

@@ -1,4 +1,5 @@
-//! Sampled series: `redis.jsonl`, `host.jsonl`, `process.jsonl`. All have the same shape.
+//! Sampled series: `redis.jsonl`, `postgres.jsonl`, `pool.jsonl`, `host.jsonl`, `process.jsonl`. All have the same shape.
+//! `containers.jsonl` and `probes.jsonl` hold several series, and each row says of which it is.
 //!
 //! A sample holds only what was really read: a missing value is absent, never 0 and never carried forward. A
 //! sample that could not be taken is a gap row with its reason.
@@ -40,6 +41,46 @@ impl FactKind for Process {
     type Fact = SeriesFact;
 }
 
+/// Samples of PostgreSQL.
+#[derive(Debug)]
+pub enum Postgres {}
+
+impl FactKind for Postgres {
+    const FILE: &'static str = "postgres.jsonl";
+    type Header = SeriesHeader;
+    type Fact = SeriesFact;
+}
+
+/// Samples of the service's pool of database connections.
+#[derive(Debug)]
+pub enum Pool {}
+
+impl FactKind for Pool {
+    const FILE: &'static str = "pool.jsonl";
+    type Header = SeriesHeader;
+    type Fact = SeriesFact;
+}
+
+/// Samples of containers, each by its name.
+#[derive(Debug)]
+pub enum Containers {}
+
+impl FactKind for Containers {
+    const FILE: &'static str = "containers.jsonl";
+    type Header = NamedHeader;
+    type Fact = NamedFact;
+}
+
+/// What probes of endpoints and of programs that embed the sampler found, each by its name.
+#[derive(Debug)]
+pub enum Probes {}
+
+impl FactKind for Probes {
+    const FILE: &'static str = "probes.jsonl";
+    type Header = NamedHeader;
+    type Fact = NamedFact;
+}
+
 /// What is sampled, and how often.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -51,6 +92,24 @@ pub struct SeriesHeader {
     pub identity: BTreeMap<String, String>,
     /// The sampling interval.
     pub every_ns: u64,
+}
+
+/// What is sampled into a file of several series.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NamedHeader {
+    /// Each series by its name.
+    pub series: BTreeMap<String, SeriesHeader>,
+}
+
+/// One row of a file of several series.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct NamedFact {
+    /// The name of the series it belongs to.
+    pub of: String,
+    /// The row.
+    #[serde(flatten)]
+    pub fact: SeriesFact,
 }
 
 /// One row of a series.
@@ -145,4 +204,24 @@ pub enum MarkKind {
     Loading,
     /// A background save or rewrite began.
     SaveStarted,
+    /// A process was killed for lack of memory.
+    OomKilled,
+    /// An endpoint stopped answering as it should.
+    Down,
+    /// An endpoint answers as it should again.
+    Up,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_of_several_series_says_of_which_it_is_and_what_it_is() {
+        let mark = Mark { at_ns: Offset(7), kind: MarkKind::OomKilled, detail: String::new() };
+        let row = NamedFact { of: "cache".to_owned(), fact: SeriesFact::Mark(mark) };
+        let text = serde_json::to_string(&row).unwrap();
+        assert_eq!(text, r#"{"of":"cache","mark":{"at_ns":7,"kind":"oom_killed","detail":""}}"#);
+        assert_eq!(serde_json::from_str::<NamedFact>(&text).unwrap(), row);
+    }
 }

@@ -23,7 +23,7 @@ use crate::logs::{LogFact, Logs};
 use crate::metric::Source;
 use crate::requests::{self, RequestLog};
 use crate::run::{RunDir, RunError};
-use crate::series::{Host, Process, Redis};
+use crate::series::{Containers, Host, Pool, Postgres, Probes, Process, Redis};
 use crate::traffic::{self, GeneratorInterval, Interval, Traffic, TrafficFact};
 
 pub use checks::CheckTotal;
@@ -44,12 +44,20 @@ pub struct Facts {
     pub traffic: Option<FactFile<Traffic>>,
     /// Samples of Redis.
     pub redis: Option<Series>,
+    /// Samples of PostgreSQL.
+    pub postgres: Option<Series>,
+    /// Samples of the service's connection pool.
+    pub pool: Option<Series>,
     /// Samples of the host.
     pub host: Option<Series>,
     /// Samples of the watched process.
     pub process: Option<Series>,
     /// What the keys of Redis were made of.
     pub keys: Option<FactFile<Keys>>,
+    /// Samples of containers, by name.
+    pub containers: BTreeMap<String, Series>,
+    /// What probes found, by name.
+    pub probes: BTreeMap<String, Series>,
     /// What the logs said.
     pub logs: Option<FactFile<Logs>>,
     /// Alerts and stops.
@@ -78,9 +86,13 @@ impl Facts {
             plan: run.plan()?,
             traffic: traffic::read(dir)?,
             redis: FactFile::<Redis>::read(dir)?.map(Series::from_file),
+            postgres: FactFile::<Postgres>::read(dir)?.map(Series::from_file),
+            pool: FactFile::<Pool>::read(dir)?.map(Series::from_file),
             host: FactFile::<Host>::read(dir)?.map(Series::from_file),
             process: FactFile::<Process>::read(dir)?.map(Series::from_file),
             keys: FactFile::read(dir)?,
+            containers: FactFile::<Containers>::read(dir)?.map(Series::from_named).unwrap_or_default(),
+            probes: FactFile::<Probes>::read(dir)?.map(Series::from_named).unwrap_or_default(),
             logs: FactFile::read(dir)?,
             events: FactFile::read(dir)?,
             run,
@@ -95,14 +107,35 @@ impl Facts {
         requests::read(self.run.path())
     }
 
-    /// The series of a source.
+    /// The series of a source; of those with several by name, the only one.
     #[must_use]
     pub fn series(&self, source: Source) -> Option<&Series> {
+        self.series_of(source, None)
+    }
+
+    /// The series of a source by its name. Without a name, the only one there is.
+    #[must_use]
+    pub fn series_of(&self, source: Source, of: Option<&str>) -> Option<&Series> {
         match source {
             Source::Redis => self.redis.as_ref(),
+            Source::Postgres => self.postgres.as_ref(),
+            Source::Pool => self.pool.as_ref(),
             Source::Host => self.host.as_ref(),
             Source::Process => self.process.as_ref(),
+            Source::Container => pick(&self.containers, of),
+            Source::Probe => pick(&self.probes, of),
         }
+    }
+
+    /// Every series that was recorded, with its source and, of those with several, its name.
+    #[must_use]
+    pub fn all_series(&self) -> Vec<(Source, Option<&str>, &Series)> {
+        let single = Source::ALL.into_iter().filter(|source| !source.is_named());
+        let single = single.filter_map(|source| Some((source, None, self.series(source)?)));
+        let named = [(Source::Container, &self.containers), (Source::Probe, &self.probes)].into_iter();
+        let named =
+            named.flat_map(|(source, all)| all.iter().map(move |(of, series)| (source, Some(of.as_str()), series)));
+        single.chain(named).collect()
     }
 
     /// The window of a phase by name, from its planned start to its real end; `None` for an unknown phase.
@@ -227,6 +260,15 @@ impl Facts {
         ends.max().unwrap_or_default()
     }
 }
+
+/// A series by its name; without a name, the only one.
+fn pick<'a>(all: &'a BTreeMap<String, Series>, of: Option<&str>) -> Option<&'a Series> {
+    match of {
+        Some(of) => all.get(of),
+        None => all.values().next().filter(|_| all.len() == 1),
+    }
+}
+
 /// What a counted log line is known by.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LogKey {

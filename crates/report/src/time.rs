@@ -4,7 +4,6 @@
 //! the first sample.
 
 use plimsoll_record::Offset;
-use plimsoll_record::metric::Source;
 use plimsoll_record::summary::{Facts, Window};
 
 const STEPS_S: [f64; 17] = [
@@ -81,8 +80,8 @@ impl TimeAxis {
 }
 
 fn sampled(facts: &Facts) -> Option<Window> {
-    let all = [Source::Redis, Source::Host, Source::Process];
-    let series = || all.into_iter().filter_map(|source| facts.series(source));
+    let all = facts.all_series();
+    let series = || all.iter().map(|(_, _, series)| series);
     let samples = || series().flat_map(|series| series.samples.iter().map(|sample| sample.at_ns));
     let gaps = || series().flat_map(|series| series.gaps.iter().map(|gap| gap.at_ns));
     Some(Window { from: samples().chain(gaps()).min()?, to: samples().chain(gaps()).max()? })

@@ -3,12 +3,18 @@
 //! A task of its own, so that no probe waits for a file or for the owner of the watcher: rows go to the files, alarms are
 //! derived from them, and updates are handed on while there is room. It samples nothing.
 
+use std::collections::BTreeMap;
+use std::path::Path;
+
 use plimsoll_plan::Watch;
 use plimsoll_record::events::{Event, Events, EventsHeader};
 use plimsoll_record::files::{EndReason, FactKind, FactWriter, WriteError};
 use plimsoll_record::logs::{FollowedLog, LogFact, Logs, LogsHeader};
 use plimsoll_record::metric::Source;
-use plimsoll_record::series::{Host, MarkKind, Process, Redis, SeriesFact, SeriesHeader};
+use plimsoll_record::series::{
+    Containers, Host, MarkKind, NamedFact, NamedHeader, Pool, Postgres, Probes, Process, Redis, SeriesFact,
+    SeriesHeader,
+};
 use plimsoll_record::{Offset, RunClock, RunDir};
 use tokio::sync::mpsc;
 
@@ -18,12 +24,15 @@ use crate::watcher::Update;
 /// Room kept for alarms in the channel to the owner: rows are on disk already and may be passed over, alarms not.
 const ROOM_FOR_ALARMS: usize = 32;
 
+/// A series: its source and, of those with several, its name.
+pub(crate) type Of = (Source, Option<String>);
+
 /// What the tasks of a watcher tell the recorder.
 pub(crate) enum Message {
     /// What one reading of a probe gave.
     Read {
-        /// The probe's file.
-        source: Source,
+        /// The series it belongs to.
+        series: Of,
         /// The tick it belongs to.
         tick: u64,
         /// Its rows.
@@ -48,18 +57,32 @@ pub(crate) struct Recorder {
 
 struct Files {
     redis: Option<FactWriter<Redis>>,
+    postgres: Option<FactWriter<Postgres>>,
+    pool: Option<FactWriter<Pool>>,
     host: Option<FactWriter<Host>>,
     process: Option<FactWriter<Process>>,
+    containers: Option<FactWriter<Containers>>,
+    probes: Option<FactWriter<Probes>>,
     logs: Option<FactWriter<Logs>>,
     events: FactWriter<Events>,
 }
 
 /// The headers of the series that are recorded.
 #[derive(Default)]
-pub(crate) struct Headers {
-    pub(crate) redis: Option<SeriesHeader>,
-    pub(crate) host: Option<SeriesHeader>,
-    pub(crate) process: Option<SeriesHeader>,
+pub(crate) struct Headers(pub(crate) BTreeMap<Of, SeriesHeader>);
+
+impl Headers {
+    fn take(&mut self, source: Source) -> Option<SeriesHeader> {
+        self.0.remove(&(source, None))
+    }
+
+    /// Those of a source with several series, if there is any.
+    fn take_named(&mut self, source: Source) -> Option<NamedHeader> {
+        let wanted = self.0.iter().filter(|((other, _), _)| *other == source);
+        let series: BTreeMap<_, _> =
+            wanted.filter_map(|((_, of), header)| Some((of.clone()?, header.clone()))).collect();
+        (!series.is_empty()).then_some(NamedHeader { series })
+    }
 }
 
 impl Recorder {
@@ -72,7 +95,7 @@ impl Recorder {
         clock: RunClock,
         updates: mpsc::Sender<Update>,
     ) -> Result<Self, WriteError> {
-        let policy = headers.redis.as_ref().and_then(|header| header.identity.get("maxmemory_policy"));
+        let policy = headers.0.get(&(Source::Redis, None)).and_then(|header| header.identity.get("maxmemory_policy"));
         let alarms = Alarms::new(watch.every, &watch.alerts, policy.map(String::as_str));
         let files = run.map(|run| Files::create(watch, run, producer, headers, clock.now())).transpose()?;
         Ok(Self { clock, files, alarms, updates, end: EndReason::Failed })
@@ -82,9 +105,9 @@ impl Recorder {
     pub(crate) async fn run(mut self, mut messages: mpsc::Receiver<Message>) -> Result<(), WriteError> {
         while let Some(message) = messages.recv().await {
             match message {
-                Message::Read { source, tick, facts } => {
+                Message::Read { series, tick, facts } => {
                     for fact in facts {
-                        self.series_fact(source, tick, fact)?;
+                        self.series_fact(&series, tick, fact)?;
                     }
                 }
                 Message::Logs(facts) => self.log_facts(facts)?,
@@ -96,13 +119,14 @@ impl Recorder {
         self.files.map_or(Ok(()), |files| files.finish(at, self.end))
     }
 
-    fn series_fact(&mut self, source: Source, tick: u64, fact: SeriesFact) -> Result<(), WriteError> {
+    fn series_fact(&mut self, series: &Of, tick: u64, fact: SeriesFact) -> Result<(), WriteError> {
         if let Some(files) = &mut self.files {
-            files.series(source, &fact)?;
+            files.series(series, &fact)?;
         }
+        let (source, of) = series.clone();
         let alarms = if source == Source::Redis { self.watch_redis(&fact) } else { Vec::new() };
         let growth = self.alarms.growth().filter(|_| source == Source::Redis);
-        self.tell(Update::Fact { source, tick, fact, growth });
+        self.tell(Update::Fact { source, of, tick, fact, growth });
         alarms.into_iter().try_for_each(|alarm| self.raise(alarm))
     }
 
@@ -158,7 +182,13 @@ impl Recorder {
 }
 
 impl Files {
-    fn create(watch: &Watch, run: &RunDir, producer: &str, headers: Headers, at: Offset) -> Result<Self, WriteError> {
+    fn create(
+        watch: &Watch,
+        run: &RunDir,
+        producer: &str,
+        mut headers: Headers,
+        at: Offset,
+    ) -> Result<Self, WriteError> {
         let dir = run.path();
         let follow = |log: &plimsoll_plan::LogWatch| FollowedLog {
             name: log.name.clone(),
@@ -168,29 +198,56 @@ impl Files {
         // The events file comes first: it is there in every run, so a second watcher fails before it made any.
         let events = FactWriter::create(dir, producer, at, EventsHeader::default())?;
         Ok(Self {
-            redis: headers.redis.map(|header| FactWriter::create(dir, producer, at, header)).transpose()?,
-            host: headers.host.map(|header| FactWriter::create(dir, producer, at, header)).transpose()?,
-            process: headers.process.map(|header| FactWriter::create(dir, producer, at, header)).transpose()?,
-            logs: logs.map(|header| FactWriter::create(dir, producer, at, header)).transpose()?,
+            redis: file(dir, producer, at, headers.take(Source::Redis))?,
+            postgres: file(dir, producer, at, headers.take(Source::Postgres))?,
+            pool: file(dir, producer, at, headers.take(Source::Pool))?,
+            host: file(dir, producer, at, headers.take(Source::Host))?,
+            process: file(dir, producer, at, headers.take(Source::Process))?,
+            containers: file(dir, producer, at, headers.take_named(Source::Container))?,
+            probes: file(dir, producer, at, headers.take_named(Source::Probe))?,
+            logs: file(dir, producer, at, logs)?,
             events,
         })
     }
 
-    fn series(&mut self, source: Source, fact: &SeriesFact) -> Result<(), WriteError> {
+    fn series(&mut self, (source, of): &Of, fact: &SeriesFact) -> Result<(), WriteError> {
+        let named = || NamedFact { of: of.clone().unwrap_or_default(), fact: fact.clone() };
         match source {
             Source::Redis => self.redis.as_mut().map_or(Ok(()), |writer| write(writer, fact)),
+            Source::Postgres => self.postgres.as_mut().map_or(Ok(()), |writer| write(writer, fact)),
+            Source::Pool => self.pool.as_mut().map_or(Ok(()), |writer| write(writer, fact)),
             Source::Host => self.host.as_mut().map_or(Ok(()), |writer| write(writer, fact)),
             Source::Process => self.process.as_mut().map_or(Ok(()), |writer| write(writer, fact)),
+            Source::Container => self.containers.as_mut().map_or(Ok(()), |writer| write(writer, &named())),
+            Source::Probe => self.probes.as_mut().map_or(Ok(()), |writer| write(writer, &named())),
         }
     }
 
     fn finish(self, at: Offset, reason: EndReason) -> Result<(), WriteError> {
-        self.redis.map_or(Ok(()), |writer| writer.finish(at, reason))?;
-        self.host.map_or(Ok(()), |writer| writer.finish(at, reason))?;
-        self.process.map_or(Ok(()), |writer| writer.finish(at, reason))?;
-        self.logs.map_or(Ok(()), |writer| writer.finish(at, reason))?;
+        finish(self.redis, at, reason)?;
+        finish(self.postgres, at, reason)?;
+        finish(self.pool, at, reason)?;
+        finish(self.host, at, reason)?;
+        finish(self.process, at, reason)?;
+        finish(self.containers, at, reason)?;
+        finish(self.probes, at, reason)?;
+        finish(self.logs, at, reason)?;
         self.events.finish(at, reason)
     }
+}
+
+/// The file of a series that is recorded.
+fn file<K: FactKind>(
+    dir: &Path,
+    producer: &str,
+    at: Offset,
+    header: Option<K::Header>,
+) -> Result<Option<FactWriter<K>>, WriteError> {
+    header.map(|header| FactWriter::create(dir, producer, at, header)).transpose()
+}
+
+fn finish<K: FactKind>(file: Option<FactWriter<K>>, at: Offset, reason: EndReason) -> Result<(), WriteError> {
+    file.map_or(Ok(()), |writer| writer.finish(at, reason))
 }
 
 /// Writes a row and hands it to the operating system: at the pace of sampling a crash then loses nothing.

@@ -20,7 +20,7 @@ use crate::growth::Growth;
 use crate::logs::LogSource;
 use crate::machine::{HostProbe, ProcessProbe};
 use crate::probe::{Failure, Probe, read_facts};
-use crate::recorder::{Headers, Message, Recorder};
+use crate::recorder::{Headers, Message, Of, Recorder};
 use crate::redis;
 
 /// How long the first reading may take: it includes connecting and, over TLS, agreeing on keys.
@@ -38,8 +38,10 @@ const QUEUE: usize = 256;
 pub enum Update {
     /// A row of a series.
     Fact {
-        /// The series.
+        /// Where it comes from.
         source: Source,
+        /// The name of the series, where a source has several.
+        of: Option<String>,
         /// The tick it belongs to: rows of different sources with the same tick belong together.
         tick: u64,
         /// The row.
@@ -130,12 +132,12 @@ impl Watcher {
         let mut sources = probes(watch, clock);
         let mut headers = Headers::default();
         let mut first = Vec::new();
-        for (source, probe) in &mut sources {
-            let facts = first_facts(*source, probe.as_mut(), clock).await?;
+        for (series, probe) in &mut sources {
+            let facts = first_facts(series.0, probe.as_mut(), clock).await?;
             let every_ns = u64::try_from(watch.every.as_nanos()).unwrap_or(u64::MAX);
             let header = SeriesHeader { source: probe.source(), identity: probe.identity(), every_ns };
-            headers.put(*source, header);
-            first.push(Message::Read { source: *source, tick: 0, facts });
+            headers.0.insert(series.clone(), header);
+            first.push(Message::Read { series: series.clone(), tick: 0, facts });
         }
         let recorder = Recorder::create(watch, run, producer, headers, clock, updates)?;
         let (messages, inbox) = mpsc::channel(QUEUE);
@@ -146,8 +148,8 @@ impl Watcher {
         }
         let (stop, stopped) = signal::channel(false);
         let pace = Pace { clock, grid: Grid::new(clock.now(), watch.every), every: watch.every, stopped };
-        for (source, probe) in sources {
-            tokio::spawn(sample(source, probe, pace.clone(), messages.clone()));
+        for (series, probe) in sources {
+            tokio::spawn(sample(series, probe, pace.clone(), messages.clone()));
         }
         if !logs.is_empty() {
             tokio::spawn(follow(logs, pace, messages.clone()));
@@ -178,27 +180,17 @@ impl Watcher {
     }
 }
 
-impl Headers {
-    fn put(&mut self, source: Source, header: SeriesHeader) {
-        match source {
-            Source::Redis => self.redis = Some(header),
-            Source::Host => self.host = Some(header),
-            Source::Process => self.process = Some(header),
-        }
-    }
-}
-
 /// The probes that a plan asks for.
-fn probes(watch: &Watch, clock: RunClock) -> Vec<(Source, Box<dyn Probe>)> {
-    let mut probes: Vec<(Source, Box<dyn Probe>)> = Vec::new();
+fn probes(watch: &Watch, clock: RunClock) -> Vec<(Of, Box<dyn Probe>)> {
+    let mut probes: Vec<(Of, Box<dyn Probe>)> = Vec::new();
     if let Some(source) = &watch.redis {
-        probes.push((Source::Redis, redis::probe(source, patience(watch.every))));
+        probes.push(((Source::Redis, None), redis::probe(source, patience(watch.every))));
     }
     if watch.host {
-        probes.push((Source::Host, Box::new(HostProbe::new())));
+        probes.push(((Source::Host, None), Box::new(HostProbe::new())));
     }
     if let Some(process) = &watch.process {
-        probes.push((Source::Process, Box::new(ProcessProbe::new(process, clock))));
+        probes.push(((Source::Process, None), Box::new(ProcessProbe::new(process, clock))));
     }
     probes
 }
@@ -251,14 +243,16 @@ impl Pace {
 }
 
 /// Samples one source until the end. A recorder that is gone ends it too.
-async fn sample(source: Source, mut probe: Box<dyn Probe>, mut pace: Pace, messages: mpsc::Sender<Message>) {
+async fn sample(series: Of, mut probe: Box<dyn Probe>, mut pace: Pace, messages: mpsc::Sender<Message>) {
     let patience = patience(pace.every);
     let mut was_slow = false;
     loop {
         let (number, last) = match pace.next().await {
             Turn::Tick { missed, number } => {
                 let facts = missed_rows(&pace.grid, missed, was_slow);
-                if !facts.is_empty() && messages.send(Message::Read { source, tick: number, facts }).await.is_err() {
+                if !facts.is_empty()
+                    && messages.send(Message::Read { series: series.clone(), tick: number, facts }).await.is_err()
+                {
                     return;
                 }
                 (number, false)
@@ -268,7 +262,7 @@ async fn sample(source: Source, mut probe: Box<dyn Probe>, mut pace: Pace, messa
         let asked = pace.clock.now();
         let facts = read_facts(probe.as_mut(), pace.clock, patience).await;
         was_slow = u128::from(pace.clock.now().since(asked)) >= pace.every.as_nanos();
-        if messages.send(Message::Read { source, tick: number, facts }).await.is_err() || last {
+        if messages.send(Message::Read { series: series.clone(), tick: number, facts }).await.is_err() || last {
             return;
         }
     }

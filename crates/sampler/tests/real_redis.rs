@@ -247,6 +247,7 @@ async fn a_log_that_its_service_overwrites_on_start_is_counted_from_there() {
         path: path.clone(),
         event: Some("RATE_LIMITED".to_owned()),
         count_by: Some("limit_type".to_owned()),
+        ..LogWatch::default()
     };
     let watch = Watch { logs: vec![log], ..watch(server.source("", None)) };
     let mut session = Session::start(&watch, Some(&run_in(&dir.path().join("run")))).await.unwrap();

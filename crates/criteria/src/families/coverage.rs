@@ -6,8 +6,6 @@ use plimsoll_record::metric::Metric;
 use plimsoll_record::series::{Gap, Mark, MarkKind};
 use plimsoll_record::summary::{Series, Window};
 
-use super::source_words;
-
 /// More of the time unseen than this, and nothing passes.
 const MOST_UNSEEN_TO_PASS: f64 = 0.05;
 /// More than this, and nothing is judged at all.
@@ -53,7 +51,7 @@ impl Coverage {
         }
         let breaks = |mark: &&Mark| window.contains(mark.at_ns) && breaks_values(mark.kind);
         Self {
-            source: source_words(metric.source),
+            source: metric.source.words(),
             unseen_share: unseen_s / window.seconds().max(f64::MIN_POSITIVE),
             longest,
             every_s,
@@ -106,5 +104,8 @@ pub(crate) fn mark_words(kind: MarkKind) -> &'static str {
         MarkKind::Flushed => "was flushed",
         MarkKind::Loading => "was loading its data",
         MarkKind::SaveStarted => "began a save",
+        MarkKind::OomKilled => "had a process killed for lack of memory",
+        MarkKind::Down => "stopped answering as it should",
+        MarkKind::Up => "answered as it should again",
     }
 }

@@ -25,7 +25,7 @@ pub(super) fn examine(run: &JudgedRun<'_>, place: &Place, goal: &Goal) -> Findin
         let window = coverage::window(series, place.window)?;
         Some((Coverage::of(series, used_memory, window), Memory::of(series, window)?))
     });
-    let Some((coverage, memory)) = found else { return no_samples(used_memory) };
+    let Some((coverage, memory)) = found else { return no_samples(used_memory, None) };
     if let Some(reason) = coverage.too_little() {
         return Finding { samples: memory.samples, ..Finding::missing(reason) };
     }

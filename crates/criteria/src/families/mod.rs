@@ -27,7 +27,6 @@ mod integrity;
 mod logs;
 
 use plimsoll_plan::{Function, Metric};
-use plimsoll_record::metric::Source;
 
 use crate::goal::{Finding, Goal};
 use crate::judge::JudgeError;
@@ -62,20 +61,15 @@ pub(crate) fn examine(run: &JudgedRun<'_>, place: &Place, goal: &Goal, metric: &
         Metric::LimiterFalseRejects => limiter::false_rejects(run, place, goal)?,
         Metric::Fragmentation => fragmentation::examine(run, place, goal),
         Metric::Log { log, event } => logs::examine(run, place, goal, log, event),
-        Metric::Series { function: Function::Slope, metric } => slope::examine(run, place, goal, metric),
-        Metric::Series { function, metric } => series::examine(run, place, goal, *function, metric),
+        Metric::Series { function: Function::Slope, metric, of } => {
+            slope::examine(run, place, goal, metric, of.as_deref())
+        }
+        Metric::Series { function, metric, of } => {
+            series::examine(run, place, goal, *function, (metric, of.as_deref()))
+        }
     })
 }
 
 fn needs_traffic(metric: &Metric) -> bool {
     !matches!(metric, Metric::Fragmentation | Metric::Log { .. } | Metric::Series { .. } | Metric::Integrity(_))
-}
-
-/// What a source is called in sentences, and where its samples come from.
-fn source_words(source: Source) -> &'static str {
-    match source {
-        Source::Redis => "Redis",
-        Source::Host => "the host",
-        Source::Process => "the process",
-    }
 }

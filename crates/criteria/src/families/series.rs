@@ -13,13 +13,19 @@ use crate::place::Place;
 use crate::run::JudgedRun;
 use crate::words;
 
-pub(super) fn examine(run: &JudgedRun<'_>, place: &Place, goal: &Goal, function: Function, metric: &Metric) -> Finding {
-    let found = run.facts.series(metric.source).and_then(|series| {
+pub(super) fn examine(
+    run: &JudgedRun<'_>,
+    place: &Place,
+    goal: &Goal,
+    function: Function,
+    (metric, of): (&Metric, Option<&str>),
+) -> Finding {
+    let found = run.facts.series_of(metric.source, of).and_then(|series| {
         let window = coverage::window(series, place.window)?;
         let values = series.values(metric, Some(window));
         Some((Coverage::of(series, metric, window), series.stats(metric, Some(window))?, values))
     });
-    let Some((coverage, stats, values)) = found else { return no_samples(metric) };
+    let Some((coverage, stats, values)) = found else { return no_samples(metric, of) };
     if let Some(reason) = coverage.too_little() {
         return Finding { samples: stats.count as u64, ..Finding::missing(reason) };
     }
@@ -45,8 +51,8 @@ fn rate(values: &[(Offset, f64)]) -> Option<f64> {
     (seconds > 0.0).then(|| (last - first) / seconds)
 }
 
-pub(super) fn no_samples(metric: &Metric) -> Finding {
-    Finding::missing(format!("there is no sample of {} here; was memwatch running?", metric.name()))
+pub(super) fn no_samples(metric: &Metric, of: Option<&str>) -> Finding {
+    Finding::missing(format!("there is no sample of {} here; was memwatch running?", metric.name_of(of)))
 }
 
 #[cfg(test)]

@@ -34,8 +34,8 @@ const CLEAR_OF_WOBBLE: f64 = 5.0;
 const SMALLEST_STEP: f64 = 1e6;
 const STEP_SCATTER: f64 = 5.0;
 
-pub(super) fn examine(run: &JudgedRun<'_>, place: &Place, goal: &Goal, metric: &Metric) -> Finding {
-    let Some(stretch) = Stretch::of(run, place, metric) else { return no_samples(metric) };
+pub(super) fn examine(run: &JudgedRun<'_>, place: &Place, goal: &Goal, metric: &Metric, of: Option<&str>) -> Finding {
+    let Some(stretch) = Stretch::of(run, place, metric, of) else { return no_samples(metric, of) };
     if let Some(reason) = stretch.coverage.too_little() {
         return Finding { samples: stretch.samples, ..Finding::missing(reason) };
     }
@@ -102,8 +102,8 @@ struct Stretch {
 
 impl Stretch {
     /// `None` without a sample.
-    fn of(run: &JudgedRun<'_>, place: &Place, metric: &Metric) -> Option<Self> {
-        let series = run.facts.series(metric.source)?;
+    fn of(run: &JudgedRun<'_>, place: &Place, metric: &Metric, of: Option<&str>) -> Option<Self> {
+        let series = run.facts.series_of(metric.source, of)?;
         let window = after_guard(coverage::window(series, place.window)?);
         let segment = longest_segment(series, window);
         let values = series.values(metric, Some(segment));
@@ -233,8 +233,8 @@ fn buckets(points: &[(f64, f64)], window_s: f64, bucket_s: f64) -> Vec<(f64, f64
 /// Sudden changes that last: a bucket whose difference to the one before stands out from the usual difference by more
 /// than 5 median absolute deviations and 1 MB, and whose neighbours on either side confirm it. Each as (seconds on
 /// the run's clock, change in bytes).
-pub(crate) fn steps(run: &JudgedRun<'_>, place: &Place, metric: &Metric) -> Vec<(f64, f64)> {
-    let Some(stretch) = Stretch::of(run, place, metric) else { return Vec::new() };
+pub(crate) fn steps(run: &JudgedRun<'_>, place: &Place, metric: &Metric, of: Option<&str>) -> Vec<(f64, f64)> {
+    let Some(stretch) = Stretch::of(run, place, metric, of) else { return Vec::new() };
     let start = stretch.segment.from.as_secs_f64();
     let found = lasting_steps(&stretch.line.buckets.iter().map(|(_, y)| *y).collect::<Vec<_>>());
     found.into_iter().map(|(index, change)| (start + stretch.line.buckets[index].0, change)).collect()

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use plimsoll_criteria::{Outlook, Supply, outlook};
-use plimsoll_plan::{Criterion, Metric, Plan, ProcessWatch, Watch};
+use plimsoll_plan::{Criterion, Metric, Plan, PoolSource, ProcessWatch, Watch};
 use plimsoll_record::metric::Source;
 
 use super::forecast::Forecast;
@@ -71,6 +71,20 @@ fn sources(watch: &Watch) -> Vec<(Source, String)> {
     let process = watch.process.iter().map(|process| match process {
         ProcessWatch::Pid(pid) => (Source::Process, format!("the process {pid}")),
         ProcessWatch::Name(name) => (Source::Process, format!("the process {name}")),
+        ProcessWatch::Port(port) => (Source::Process, format!("the process at port {port}")),
     });
-    redis.chain(host).chain(process).collect()
+    redis.chain(host).chain(process).chain(around(watch)).collect()
+}
+
+fn around(watch: &Watch) -> impl Iterator<Item = (Source, String)> {
+    let postgres = watch.postgres.iter().map(|server| (Source::Postgres, format!("PostgreSQL ({server})")));
+    let pool = watch.pool.iter().map(|pool| match pool {
+        PoolSource::Application { name, .. } => (Source::Pool, format!("the connection pool of {name}")),
+        PoolSource::Endpoint(endpoint) => (Source::Pool, format!("the connection pool ({})", endpoint.url)),
+    });
+    let names = |names: &[&str]| names.join(", ");
+    let several = [(Source::Container, "containers"), (Source::Probe, "endpoints")].into_iter();
+    let several = several.filter(|(source, _)| watch.samples(*source));
+    let several = several.map(move |(source, what)| (source, format!("{what}: {}", names(&watch.names(source)))));
+    postgres.chain(pool).chain(several)
 }

@@ -58,7 +58,7 @@ pub(super) fn call(text: &Text<'_>, word: &Text<'_>, arguments: &[Text<'_>], nam
             }
             match (function, tally) {
                 (Some(function), _) if first.content.contains('.') || tally.is_none() => {
-                    let series = sampled::series(function, first);
+                    let series = sampled::series(function, first, names.watch);
                     Call::of(series.and_then(|metric| placed(metric, rest, names)))
                 }
                 (_, Some(_)) if !is_metric => {

@@ -84,8 +84,8 @@ pub(super) fn metric(text: &Text<'_>, names: &Names<'_>) -> Option<Metric> {
     if let Some(number) = percentile_number(word) {
         return percentile(text, number);
     }
-    if let Some(sampled) = Sampled::find(word) {
-        let help = format!("say which value: `max({0})`, `last({0})`, `slope({0})`, ...", sampled.name());
+    if Sampled::find_of(word).is_some() {
+        let help = format!("say which value: `max({0})`, `last({0})`, `slope({0})`, ...", text.content);
         text.reject(format!("`{word}` is sampled over time"), None, help);
     } else if let Some(example) = functions::example(word) {
         text.reject(format!("`{word}` of what?"), None, format!("write for example `{example}`"));

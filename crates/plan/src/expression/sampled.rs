@@ -1,10 +1,10 @@
 //! What memwatch samples and counts: `slope(redis.used_memory)`, `log.errors.oom`.
 
-use plimsoll_record::metric::{METRICS, Metric as Sampled};
+use plimsoll_record::metric::{METRICS, Metric as Sampled, Source};
 
 use crate::criteria::{Function, Metric};
 use crate::reader::Text;
-use crate::watch::{LOG_EVENTS, LogWatch};
+use crate::watch::{LogWatch, Watch};
 use crate::words;
 
 use super::measured;
@@ -24,9 +24,9 @@ pub(super) fn function(word: &str) -> Option<Function> {
 }
 
 /// A function of a series.
-pub(super) fn series(function: Function, text: &Text<'_>) -> Option<Metric> {
+pub(super) fn series(function: Function, text: &Text<'_>, watch: Option<&Watch>) -> Option<Metric> {
     let word = text.content.as_str();
-    let found = Sampled::find(word);
+    let found = Sampled::find_of(word).map(|(metric, _)| metric);
     if found.is_none() {
         if measured::plain(word).is_some() || measured::percentile_number(word).is_some() {
             let help = format!("write it alone: `{word} < ...`; functions take series that are sampled over time");
@@ -35,7 +35,39 @@ pub(super) fn series(function: Function, text: &Text<'_>) -> Option<Metric> {
             unknown(text);
         }
     }
-    found.map(|metric| Metric::Series { function, metric })
+    let metric = found?;
+    let of = which(text, metric, watch)?;
+    Some(Metric::Series { function, metric, of })
+}
+
+/// The name of the series that is meant: the one stated, else the only one. None inside where a source has only one.
+#[expect(clippy::option_option, reason = "the outer one is a problem that was noted")]
+fn which(text: &Text<'_>, metric: &Sampled, watch: Option<&Watch>) -> Option<Option<String>> {
+    if !metric.source.is_named() {
+        return Some(None);
+    }
+    let names = watch.map(|watch| watch.names(metric.source)).unwrap_or_default();
+    let prefix = metric.source.prefix();
+    let stated = Sampled::find_of(&text.content).and_then(|(_, of)| of);
+    match (stated, names.as_slice()) {
+        (Some(stated), _) if names.contains(&stated) => Some(Some(stated.to_owned())),
+        // That nothing is watched is said where the rest of the plan is looked at.
+        (_, []) => Some(None),
+        (None, [only]) => Some(Some((*only).to_owned())),
+        (Some(stated), _) => {
+            let help = format!("{prefix}s of [watch] are: {}", words::list(names.iter().copied()));
+            let near = words::nearest(stated, names.iter().copied());
+            let place = text.part(prefix.len() + 1..prefix.len() + 1 + stated.len());
+            place.reject(format!("there is no {prefix} `{stated}`"), near, help);
+            None
+        }
+        (None, _) => {
+            let each = names.iter().map(|name| metric.name_of(Some(name))).collect::<Vec<_>>();
+            let help = format!("say which one: {}", words::list(each.iter().map(String::as_str)));
+            text.reject(format!("several {prefix}s are watched"), None, help);
+            None
+        }
+    }
 }
 
 fn unknown(text: &Text<'_>) {
@@ -44,8 +76,14 @@ fn unknown(text: &Text<'_>) {
     let prefix = text.content.split('.').next().unwrap_or_default();
     let related: Vec<&str> =
         names.iter().map(String::as_str).filter(|name| name.split('.').next() == Some(prefix)).collect();
-    let valid = if related.is_empty() { names.iter().map(String::as_str).collect() } else { related };
-    text.reject(format!("unknown series `{}`", text.content), near, format!("valid are {}", words::list(valid)));
+    let help = if related.is_empty() {
+        let prefixes: Vec<String> = Source::ALL.iter().map(|source| format!("{}.", source.prefix())).collect();
+        let prefixes = words::list(prefixes.iter().map(String::as_str));
+        format!("the names of series begin with {prefixes}, such as `redis.used_memory`")
+    } else {
+        format!("valid are {}", words::list(related))
+    };
+    text.reject(format!("unknown series `{}`", text.content), near, help);
 }
 
 /// `log.errors.oom`: names may hold no dot, events may.
@@ -59,7 +97,7 @@ pub(super) fn log(text: &Text<'_>, rest: &str, logs: &[LogWatch]) -> Option<Metr
         place.reject(format!("there is no log `{name}`"), words::nearest(name, names()), help);
         return None;
     };
-    let events = || ["lines"].into_iter().chain(log.event.as_deref()).chain(LOG_EVENTS.iter().map(|known| known.word));
+    let events = || log.events();
     if events().any(|known| known == event) {
         return Some(Metric::Log { log: name.to_owned(), event: event.to_owned() });
     }

@@ -80,20 +80,17 @@ fn missing_limited(plan: &Plan) -> Option<Complaint> {
 }
 
 fn missing_source(source: Source, plan: &Plan) -> Option<Complaint> {
-    let watch = plan.watch.as_ref();
-    let (watched, complaint) = match source {
-        Source::Redis => (
-            watch.is_some_and(|watch| watch.redis.is_some()),
-            ("no Redis is watched", "add `redis = \"redis://127.0.0.1:6379\"` to [watch]"),
-        ),
-        Source::Host => (
-            watch.is_some_and(|watch| watch.host),
-            ("the host is not watched", "add [watch], and leave `host = false` out of it"),
-        ),
-        Source::Process => (
-            watch.is_some_and(|watch| watch.process.is_some()),
-            ("no process is watched", "add `process = { name = \"...\" }` to [watch]"),
-        ),
+    let watched = plan.watch.as_ref().is_some_and(|watch| watch.samples(source));
+    let complaint = match source {
+        Source::Redis => ("no Redis is watched", "add `redis = \"redis://127.0.0.1:6379\"` to [watch]"),
+        Source::Postgres => {
+            ("no PostgreSQL is watched", "add `postgres = \"postgresql://user@127.0.0.1/database\"` to [watch]")
+        }
+        Source::Pool => ("no connection pool is watched", "add `pool = { application = \"...\" }` to [watch]"),
+        Source::Host => ("the host is not watched", "add [watch], and leave `host = false` out of it"),
+        Source::Process => ("no process is watched", "add `process = { name = \"...\" }` to [watch]"),
+        Source::Container => ("no container is watched", "add `containers = [\"...\"]` to [watch]"),
+        Source::Probe => ("no endpoint is asked", "add `probes = [\"http://127.0.0.1:8080/health\"]` to [watch]"),
     };
     (!watched).then_some(complaint)
 }
@@ -123,7 +120,9 @@ fn nonsense(expression: &Expression) -> Option<Complaint> {
 /// True for shares of a whole. A process may use more than one core, and a drift may double a value.
 fn is_part(metric: &Metric) -> bool {
     match metric {
-        Metric::Series { metric, .. } => metric.source != Source::Process,
+        Metric::Series { metric, .. } => {
+            metric.key != "cpu_share" || !matches!(metric.source, Source::Process | Source::Container)
+        }
         Metric::Drift(_) => false,
         _ => true,
     }

@@ -3,16 +3,18 @@
 mod flows;
 mod redis;
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::num::{NonZeroU32, NonZeroU64};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use plimsoll_plan::{
-    AddressRange, Alert, Arrivals, ConnectionUse, Form, Generator, HealthCheck, HttpVersion, Identity, Iterations,
-    Limit, Limiter, Load, LogWatch, Method, Override, Part, Phase, Plan, Precision, ProcessWatch, Rate, RateShape,
-    Recording, Replay, RequestLogging, Session, SessionLength, SourceText, Surroundings, Target, Template, ThinkTime,
-    Tls, UserPattern, Users, Watch, WindowKind, parse, parse_recorded,
+    AddressRange, Alert, Arrivals, ConnectionUse, ContainerPlace, ContainerWatch, Form, Generator, HealthCheck,
+    HttpVersion, Identity, Iterations, Limit, Limiter, Load, LogWatch, Method, MetricPath, Override, Part, Pattern,
+    Phase, Plan, PoolEndpoint, PoolSource, PostgresSource, Precision, ProbeWatch, ProcessWatch, Rate, RateShape,
+    Recording, Replay, RequestLogging, Secret, Session, SessionLength, SlowLines, SourceText, Surroundings, Target,
+    Template, ThinkTime, Tls, UserPattern, Users, Watch, WindowKind, parse, parse_recorded,
 };
 use plimsoll_record::events::Level;
 use proptest::collection::{btree_map, vec};
@@ -212,26 +214,92 @@ fn limiter() -> impl Strategy<Value = Limiter> {
 }
 
 fn logs() -> impl Strategy<Value = Vec<LogWatch>> {
-    let log = ("(?s).{1,20}", option::of((".{0,8}", option::of(".{0,8}"))));
+    let slow = option::of((".{0,8}", 0.0..1e9).prop_map(|(field, above)| SlowLines { field, above }));
+    let patterns = btree_map("own-[a-z]{1,4}", "[a-z$]{0,5}", 0..3);
+    let log = ("(?s).{1,20}", option::of((".{0,8}", option::of(".{0,8}"))), patterns, slow);
     btree_map(name(), log, 0..3).prop_map(|logs| {
-        let log = |(name, (path, event)): (String, (String, Option<_>))| {
+        type Stated = (String, Option<(String, Option<String>)>, BTreeMap<String, String>, Option<SlowLines>);
+        let log = |(name, (path, event, patterns, slow)): (String, Stated)| {
             let (event, count_by): (Option<String>, Option<Option<String>>) = event.unzip();
-            LogWatch { name, path: PathBuf::from(path), event, count_by: count_by.flatten() }
+            let pattern = |(word, text): (String, String)| (word, Pattern::new(&text).expect("letters and ends"));
+            let patterns = patterns.into_iter().map(pattern).collect();
+            LogWatch { name, path: PathBuf::from(path), event, count_by: count_by.flatten(), patterns, slow }
         };
         logs.into_iter().map(log).collect()
     })
 }
 
+fn postgres() -> impl Strategy<Value = PostgresSource> {
+    let secret = option::of(Just(Secret::new("***".to_owned())));
+    let options = prop_oneof![Just(""), Just("?sslmode=verify-full&sslrootcert=/ca.pem")];
+    ("[a-z]{1,4}", secret, "[a-z]{0,6}", options).prop_map(|(user, password, database, options)| {
+        let url = format!("postgresql://{user}@db:5433/{database}{options}");
+        PostgresSource { url: Url::parse(&url).expect("a URL"), password }
+    })
+}
+
+fn asked() -> impl Strategy<Value = (Url, Tls)> {
+    ("[a-z]{0,5}", any::<bool>(), any::<bool>()).prop_map(|(path, secure, insecure)| {
+        let url = format!("http{}://10.0.0.1/{path}", if secure { "s" } else { "" });
+        (Url::parse(&url).expect("a URL"), Tls { insecure: secure && insecure, ..Tls::default() })
+    })
+}
+
+fn around() -> impl Strategy<Value = Watch> {
+    let path = prop_oneof![Just("$.pool.size"), Just("db_pool"), Just("db_pool{state=\"idle\",a=\"\"}")];
+    let path = path.prop_map(|text| MetricPath::parse(text).expect("it is one"));
+    let endpoint = (asked(), path, option::of(Just(MetricPath::parse("x").expect("it is one")))).prop_map(
+        |((url, tls), size, active)| PoolEndpoint {
+            url,
+            tls,
+            size: Some(size),
+            active,
+            available: None,
+            waiting: None,
+        },
+    );
+    let place = prop_oneof![
+        ".{1,9}".prop_map(ContainerPlace::Engine),
+        "/[a-z$/]{0,9}".prop_map(|path| ContainerPlace::Cgroup(PathBuf::from(path))),
+    ];
+    let containers = btree_map(name(), place, 0..3)
+        .prop_map(|all| all.into_iter().map(|(name, place)| ContainerWatch { name, place }).collect());
+    let probe = (asked(), option::of(100..600_u16), option::of(positive_duration()));
+    let probes = btree_map(name(), probe, 0..3).prop_map(|all| {
+        let probe = |(name, ((url, tls), status, timeout))| ProbeWatch { name, url, tls, status, timeout };
+        all.into_iter().map(probe).collect()
+    });
+    let engine = option::of("/[a-z]{0,9}".prop_map(PathBuf::from));
+    (option::of(postgres()), option::of(endpoint), ".{0,9}", containers, engine, probes).prop_map(
+        |(postgres, endpoint, name, containers, engine, probes)| {
+            let application = postgres.clone().map(|server| PoolSource::Application { server, name });
+            let pool = endpoint.map(Box::new).map(PoolSource::Endpoint).or(application);
+            Watch { postgres, pool, containers, engine, probes, ..Watch::default() }
+        },
+    )
+}
+
 fn watch() -> impl Strategy<Value = Watch> {
-    let process = prop_oneof![(1..u32::MAX).prop_map(ProcessWatch::Pid), ".{1,9}".prop_map(ProcessWatch::Name)];
+    let process = prop_oneof![
+        (1..u32::MAX).prop_map(ProcessWatch::Pid),
+        ".{1,9}".prop_map(ProcessWatch::Name),
+        (1..u16::MAX).prop_map(ProcessWatch::Port),
+    ];
     let growth = || option::of(1e-3..1e12);
-    let parts = (interval(), option::of(redis::sources()), any::<bool>(), option::of(process), logs());
+    let parts = (
+        interval(),
+        option::of(redis::sources()),
+        any::<bool>(),
+        option::of(process),
+        logs().boxed(),
+        around().boxed(),
+    );
     (parts, growth(), growth(), any::<bool>()).prop_map(
-        |((every, redis, host, process, logs), warn, critical, stop)| {
+        |((every, redis, host, process, logs, around), warn, critical, stop)| {
             let warn = warn.map(|growth| Alert { growth, level: Level::Warn, stop: false });
             let critical = critical.map(|growth| Alert { growth, level: Level::Critical, stop });
             let alerts = warn.into_iter().chain(critical).filter(|_| redis.is_some()).collect();
-            Watch { every, redis, host, process, logs, alerts }
+            Watch { every, redis, host, process, logs, alerts, ..around }
         },
     )
 }

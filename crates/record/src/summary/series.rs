@@ -1,9 +1,11 @@
 //! A sampled series as a whole, and its statistics.
 
+use std::collections::BTreeMap;
+
 use crate::clock::Offset;
 use crate::files::FactFile;
 use crate::metric::Metric;
-use crate::series::{Gap, Mark, Sample, SeriesFact, SeriesHeader};
+use crate::series::{Gap, Mark, NamedFact, NamedHeader, Sample, SeriesFact, SeriesHeader};
 use crate::summary::Window;
 
 /// A sampled series.
@@ -27,16 +29,39 @@ impl Series {
         K: crate::files::FactKind<Header = SeriesHeader, Fact = SeriesFact>,
     {
         let partial = file.is_partial();
-        let mut series =
-            Self { header: file.header.body, samples: Vec::new(), gaps: Vec::new(), marks: Vec::new(), partial };
+        let mut series = Self::empty(file.header.body, partial);
         for fact in file.facts {
-            match fact {
-                SeriesFact::Sample(sample) => series.samples.push(sample),
-                SeriesFact::Gap(gap) => series.gaps.push(gap),
-                SeriesFact::Mark(mark) => series.marks.push(mark),
-            }
+            series.add(fact);
         }
         series
+    }
+
+    /// The series of a file that holds several. A row of one that the header does not name is nobody's.
+    pub(super) fn from_named<K>(file: FactFile<K>) -> BTreeMap<String, Self>
+    where
+        K: crate::files::FactKind<Header = NamedHeader, Fact = NamedFact>,
+    {
+        let partial = file.is_partial();
+        let headers = file.header.body.series.into_iter();
+        let mut all: BTreeMap<_, _> = headers.map(|(name, header)| (name, Self::empty(header, partial))).collect();
+        for NamedFact { of, fact } in file.facts {
+            if let Some(series) = all.get_mut(&of) {
+                series.add(fact);
+            }
+        }
+        all
+    }
+
+    fn empty(header: SeriesHeader, partial: bool) -> Self {
+        Self { header, samples: Vec::new(), gaps: Vec::new(), marks: Vec::new(), partial }
+    }
+
+    fn add(&mut self, fact: SeriesFact) {
+        match fact {
+            SeriesFact::Sample(sample) => self.samples.push(sample),
+            SeriesFact::Gap(gap) => self.gaps.push(gap),
+            SeriesFact::Mark(mark) => self.marks.push(mark),
+        }
     }
 
     /// The values of one metric, where they were read, inside `window` (all when `None`).
@@ -95,8 +120,6 @@ impl SeriesStats {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use super::*;
     use crate::metric::METRICS;
 

@@ -57,10 +57,13 @@ fn producer<K: FactKind>(file: &FactFile<K>) -> String {
     format!("{}, {end}", file.header.producer)
 }
 
-fn sources(facts: &Facts) -> Vec<(&'static str, String)> {
-    let named = [(Source::Redis, "Redis"), (Source::Host, "host"), (Source::Process, "process")];
-    let series = named.into_iter().filter_map(|(source, name)| Some((name, facts.series(source)?)));
-    series
+fn named(source: Source, of: Option<&str>) -> String {
+    of.map_or_else(|| source.label().to_owned(), |of| format!("{} {of}", source.label()))
+}
+
+fn sources(facts: &Facts) -> Vec<(String, String)> {
+    let all = facts.all_series().into_iter();
+    all.map(|(source, of, series)| (text::plain(&named(source, of)), series))
         .map(|(name, series)| {
             let identity = series.header.identity.iter().map(|(key, value)| format!("{key} {value}"));
             let taken = text::counted(series.samples.len() as u64, "sample", "samples");

@@ -5,7 +5,6 @@
 use plimsoll_record::Offset;
 use plimsoll_record::events::{Event, Level};
 use plimsoll_record::logs::LogFact;
-use plimsoll_record::metric::Source;
 use plimsoll_record::series::MarkKind;
 use plimsoll_record::summary::Facts;
 use plimsoll_record::traffic::TrafficFact;
@@ -86,13 +85,12 @@ fn log_gap(at: Offset, log: &str, reason: &str) -> Happening {
 }
 
 fn marks(facts: &Facts) -> impl Iterator<Item = Happening> {
-    let sources = [(Source::Redis, "Redis"), (Source::Host, "host"), (Source::Process, "process")];
-    let series = sources.into_iter().filter_map(|(source, name)| Some((facts.series(source)?, name)));
-    series.flat_map(|(series, name)| {
+    facts.all_series().into_iter().flat_map(|(source, of, series)| {
         series.marks.iter().map(move |mark| {
             let detail = if mark.detail.is_empty() { String::new() } else { format!(": {}", mark.detail) };
-            let text = text::plain(&format!("{}{detail}", mark_words(mark.kind)));
-            Happening { at: mark.at_ns, source: name, text, flagged: mark.kind != MarkKind::SaveStarted }
+            let of = of.map_or_else(String::new, |of| format!("{of}: "));
+            let text = text::plain(&format!("{of}{}{detail}", mark_words(mark.kind)));
+            Happening { at: mark.at_ns, source: source.label(), text, flagged: mark.kind != MarkKind::SaveStarted }
         })
     })
 }
@@ -104,5 +102,8 @@ fn mark_words(kind: MarkKind) -> &'static str {
         MarkKind::Flushed => "a database was flushed",
         MarkKind::Loading => "the server is loading its data set",
         MarkKind::SaveStarted => "a background save began",
+        MarkKind::OomKilled => "a process was killed for lack of memory",
+        MarkKind::Down => "the endpoint stopped answering as it should",
+        MarkKind::Up => "the endpoint answers as it should again",
     }
 }

@@ -149,6 +149,7 @@ mod tests {
             path: PathBuf::new(),
             event: Some("RATE_LIMITED".to_owned()),
             count_by: Some("limit_type".to_owned()),
+            ..LogWatch::default()
         })
     }
 

@@ -46,10 +46,7 @@ impl ProcessProbe {
 
 impl Probe for ProcessProbe {
     fn source(&self) -> String {
-        match &self.watch {
-            ProcessWatch::Pid(pid) => format!("pid {pid}"),
-            ProcessWatch::Name(name) => format!("process {name}"),
-        }
+        self.watch.to_string()
     }
 
     fn read(&mut self) -> ReadingFuture<'_> {

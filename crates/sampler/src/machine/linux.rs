@@ -174,13 +174,13 @@ impl ProcessProbe {
     fn find(&self, before: Option<Found>) -> ProcResult<(Process, Stat)> {
         let pid = match &self.watch {
             ProcessWatch::Pid(pid) => Some(i32::try_from(*pid).unwrap_or(i32::MAX)),
-            ProcessWatch::Name(_) => before.map(|found| found.pid),
+            ProcessWatch::Name(_) | ProcessWatch::Port(_) => before.map(|found| found.pid),
         };
         let same = |stat: &Stat| before.is_none_or(|found| found.started == stat.starttime);
         match (pid.map(running), &self.watch) {
             (Some(Ok((process, stat))), _) if same(&stat) => Ok((process, stat)),
             (_, ProcessWatch::Name(name)) => oldest_named(name),
-            (_, ProcessWatch::Pid(_)) => Err(ProcError::NotFound(None)),
+            (_, ProcessWatch::Pid(_) | ProcessWatch::Port(_)) => Err(ProcError::NotFound(None)),
         }
     }
 }
@@ -218,10 +218,7 @@ fn is_named(process: &Process, name: &str) -> bool {
 
 impl Probe for ProcessProbe {
     fn source(&self) -> String {
-        match &self.watch {
-            ProcessWatch::Pid(pid) => format!("pid {pid}"),
-            ProcessWatch::Name(name) => format!("process {name}"),
-        }
+        self.watch.to_string()
     }
 
     fn identity(&self) -> BTreeMap<String, String> {

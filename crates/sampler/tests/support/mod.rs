@@ -113,12 +113,5 @@ fn free_port() -> u16 {
 
 /// A watch of this Redis alone, ten times a second.
 pub(crate) fn watch(redis: RedisSource) -> Watch {
-    Watch {
-        every: Duration::from_millis(100),
-        redis: Some(redis),
-        host: false,
-        process: None,
-        logs: Vec::new(),
-        alerts: Vec::new(),
-    }
+    Watch { every: Duration::from_millis(100), redis: Some(redis), host: false, ..Watch::default() }
 }
