@@ -75,7 +75,7 @@ impl From<WriteError> for Fatal {
 impl From<StartError> for Fatal {
     fn from(error: StartError) -> Self {
         match error {
-            StartError::Redis { .. } => Self::environment(error),
+            StartError::Redis { .. } | StartError::Postgres { .. } => Self::environment(error),
             StartError::Record(error) => error.into(),
         }
     }

@@ -1,4 +1,4 @@
-//! Watches Redis, the host, a process and log files while a load runs.
+//! Watches Redis, PostgreSQL, the host, processes, containers, endpoints and log files while a load runs.
 //!
 //! A [`Watcher`] drives [probes](probe::Probe) on one drift-free [grid](grid::Grid), writes what they read into the
 //! run directory, raises [alarms], and tells its owner what happened as [`Update`]s. What could not be read is
@@ -16,12 +16,23 @@ pub mod redis;
 pub mod flush;
 pub mod keys;
 
+pub mod postgres;
+
+pub mod pool;
+
 pub mod machine;
+
+pub mod container;
+
+pub mod health;
 
 pub mod logs;
 
 pub mod alarms;
 pub mod growth;
+
+mod http;
+mod tls;
 
 mod recorder;
 pub mod watcher;

@@ -5,7 +5,9 @@
 #[cfg(target_os = "linux")]
 mod linux;
 #[cfg(target_os = "linux")]
-pub use self::linux::{HostProbe, ProcessProbe};
+mod process;
+#[cfg(target_os = "linux")]
+pub use self::{linux::HostProbe, process::ProcessProbe};
 
 #[cfg(not(target_os = "linux"))]
 mod elsewhere;

@@ -44,6 +44,9 @@ pub trait Probe: Send {
 
     /// Reads every value once.
     fn read(&mut self) -> ReadingFuture<'_>;
+
+    /// Says that the next reading is the last: what is too costly for each of them belongs into it.
+    fn prepare_for_last(&mut self) {}
 }
 
 /// What one reading found.

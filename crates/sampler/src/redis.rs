@@ -6,7 +6,6 @@
 mod endpoint;
 mod link;
 mod server;
-mod tls;
 
 use std::collections::BTreeMap;
 use std::time::Duration;

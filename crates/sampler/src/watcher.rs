@@ -15,10 +15,14 @@ use tokio::sync::{mpsc, watch as signal};
 use tokio::task::JoinHandle;
 
 use crate::alarms::Alarm;
+use crate::container::ContainerProbe;
 use crate::grid::Grid;
 use crate::growth::Growth;
+use crate::health::HealthProbe;
 use crate::logs::LogSource;
 use crate::machine::{HostProbe, ProcessProbe};
+use crate::pool;
+use crate::postgres::PostgresProbe;
 use crate::probe::{Failure, Probe, read_facts};
 use crate::recorder::{Headers, Message, Of, Recorder};
 use crate::redis;
@@ -66,6 +70,14 @@ pub enum StartError {
         /// What went wrong.
         failure: Failure,
     },
+    /// PostgreSQL cannot be sampled.
+    #[error("cannot sample {what}: {detail}; {fix}", detail = failure.detail, fix = fix_of_postgres(failure))]
+    Postgres {
+        /// Its address, without secrets.
+        what: String,
+        /// What went wrong.
+        failure: Failure,
+    },
     /// The record cannot be written.
     #[error(transparent)]
     Record(#[from] WriteError),
@@ -97,6 +109,25 @@ fn fix(failure: &Failure) -> &'static str {
             GapReason::Malformed => "is this a Redis server, or an endpoint that answers with fields of INFO as JSON?",
             _ => "is it running there? Start it or give another URL (rediss:// for TLS)",
         }
+    }
+}
+
+fn fix_of_postgres(failure: &Failure) -> &'static str {
+    let says = |text| failure.detail.contains(text);
+    if says("password missing") || says("password authentication") || says("no password") {
+        "the user or the password is wrong: use postgresql://USER:PASSWORD@HOST:PORT/DATABASE"
+    } else if says("certificate") || says("Certificate") || says("UnknownIssuer") {
+        "the certificate is not trusted here: name its authority with ?sslrootcert=/path/ca.pem"
+    } else if says("does not support TLS") {
+        "the server speaks no TLS: leave sslmode out, or write ?sslmode=disable"
+    } else if says("no encryption") || says("SSL off") {
+        "the server wants TLS: write ?sslmode=require or verify-full"
+    } else if says("does not exist") {
+        "name a database and a role that are there: postgresql://USER@HOST:PORT/DATABASE"
+    } else if says("GRANT") {
+        "or sample the pool at an endpoint of the service"
+    } else {
+        "is it running there? Start it or give another URL"
     }
 }
 
@@ -187,10 +218,32 @@ fn probes(watch: &Watch, clock: RunClock) -> Vec<(Of, Box<dyn Probe>)> {
         probes.push(((Source::Redis, None), redis::probe(source, patience(watch.every))));
     }
     if watch.host {
-        probes.push(((Source::Host, None), Box::new(HostProbe::new())));
+        probes.push(((Source::Host, None), Box::new(HostProbe::new(clock))));
     }
     if let Some(process) = &watch.process {
         probes.push(((Source::Process, None), Box::new(ProcessProbe::new(process, clock))));
+    }
+    probes.extend(around(watch, clock));
+    probes
+}
+
+/// The probes of what stands around the service: databases, containers, endpoints.
+fn around(watch: &Watch, clock: RunClock) -> Vec<(Of, Box<dyn Probe>)> {
+    let patience = patience(watch.every);
+    let mut probes: Vec<(Of, Box<dyn Probe>)> = Vec::new();
+    if let Some(source) = &watch.postgres {
+        probes.push(((Source::Postgres, None), Box::new(PostgresProbe::new(source, clock, patience))));
+    }
+    if let Some(source) = &watch.pool {
+        probes.push(((Source::Pool, None), pool::probe(source, patience)));
+    }
+    for container in &watch.containers {
+        let probe = ContainerProbe::new(container, watch.engine.as_ref(), clock);
+        probes.push(((Source::Container, Some(container.name.clone())), Box::new(probe)));
+    }
+    for endpoint in &watch.probes {
+        let probe = HealthProbe::new(endpoint, clock, patience);
+        probes.push(((Source::Probe, Some(endpoint.name.clone())), Box::new(probe)));
     }
     probes
 }
@@ -198,12 +251,21 @@ fn probes(watch: &Watch, clock: RunClock) -> Vec<(Of, Box<dyn Probe>)> {
 async fn first_facts(source: Source, probe: &mut dyn Probe, clock: RunClock) -> Result<Vec<SeriesFact>, StartError> {
     let facts = read_facts(probe, clock, PATIENCE_AT_START).await;
     match facts.as_slice() {
-        [SeriesFact::Gap(gap)] if source == Source::Redis => {
+        [SeriesFact::Gap(gap)] if is_vital(source) => {
             let failure = Failure::new(gap.reason, gap.detail.clone());
-            Err(StartError::Redis { address: probe.source(), failure })
+            let what = probe.source();
+            Err(match source {
+                Source::Redis => StartError::Redis { address: what, failure },
+                _ => StartError::Postgres { what, failure },
+            })
         }
         _ => Ok(facts),
     }
+}
+
+/// A database that cannot be asked at the start is a mistake in its URL or rights more often than a fault to record.
+fn is_vital(source: Source) -> bool {
+    matches!(source, Source::Redis | Source::Postgres)
 }
 
 fn patience(every: Duration) -> Duration {
@@ -259,6 +321,9 @@ async fn sample(series: Of, mut probe: Box<dyn Probe>, mut pace: Pace, messages:
             }
             Turn::Last { number } => (number, true),
         };
+        if last {
+            probe.prepare_for_last();
+        }
         let asked = pace.clock.now();
         let facts = read_facts(probe.as_mut(), pace.clock, patience).await;
         was_slow = u128::from(pace.clock.now().since(asked)) >= pace.every.as_nanos();

@@ -9,14 +9,14 @@ use crate::probe::{Failure, Probe, ReadingFuture};
 const UNAVAILABLE: &str = "not available on this operating system";
 
 /// Would sample CPU, memory, swap, disks and network of the host.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct HostProbe {}
 
 impl HostProbe {
     /// A probe of this host.
     #[must_use]
-    pub fn new() -> Self {
-        Self::default()
+    pub fn new(_clock: RunClock) -> Self {
+        Self {}
     }
 }
 

@@ -1,16 +1,17 @@
-//! The host and a process as `/proc` shows them.
+//! The host as `/proc` shows it.
 //!
-//! Shares of CPU are differences between two readings, so the first reading has none. Disk and network are the
-//! kernel's counters since boot; rates are made from them by whoever reads the record.
+//! Shares of CPU and rates are differences between two readings, so the first reading has none. All else are the kernel's
+//! values of the moment and its counters since boot. Time stalled comes from its totals (PSI), not from its averages, which
+//! would smear what a sample is for.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use plimsoll_plan::ProcessWatch;
-use plimsoll_record::series::{GapReason, MarkKind};
+use plimsoll_record::series::GapReason;
 use plimsoll_record::{Offset, RunClock};
-use procfs::process::{Process, Stat};
-use procfs::{CpuTime, Current, CurrentSI, KernelStats, Meminfo, ProcError, ProcResult, WithCurrentSystemInfo};
+use procfs::{
+    CpuPressure, CpuTime, Current, CurrentSI, IoPressure, KernelStats, Meminfo, MemoryPressure, ProcError, ProcResult,
+};
 
 use crate::probe::{Failure, Probe, Reading, ReadingFuture};
 
@@ -21,12 +22,17 @@ const SECTOR_BYTES: f64 = 512.0;
 const VIRTUAL_DISKS: [&str; 5] = ["loop", "ram", "zram", "dm-", "md"];
 
 /// Samples CPU, memory, swap, disks and network of the host.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct HostProbe {
+    clock: RunClock,
     cpu: Option<CpuTicks>,
+    counted: Option<(Offset, Counters)>,
     cores: usize,
     memory_total: u64,
 }
+
+/// Bytes since boot, each with the name of its rate.
+type Counters = [(&'static str, Option<f64>); 4];
 
 #[derive(Clone, Copy, Debug)]
 struct CpuTicks {
@@ -35,10 +41,10 @@ struct CpuTicks {
 }
 
 impl HostProbe {
-    /// A probe of this host.
+    /// A probe of this host. The clock relates counters to time passed.
     #[must_use]
-    pub fn new() -> Self {
-        Self::default()
+    pub fn new(clock: RunClock) -> Self {
+        Self { clock, cpu: None, counted: None, cores: 0, memory_total: 0 }
     }
 
     fn sample(&mut self) -> Result<Reading, Failure> {
@@ -61,7 +67,28 @@ impl HostProbe {
         let network = network_bytes().ok();
         reading.set("network_sent_bytes", network.map(|(sent, _)| sent));
         reading.set("network_received_bytes", network.map(|(_, received)| received));
+        let counters = [
+            ("disk_read_rate", disks.map(|(read, _)| read)),
+            ("disk_write_rate", disks.map(|(_, written)| written)),
+            ("network_sent_rate", network.map(|(sent, _)| sent)),
+            ("network_received_rate", network.map(|(_, received)| received)),
+        ];
+        self.set_rates(counters, &mut reading);
+        set_stalls(&mut reading);
+        reading.set("tcp_retransmits", procfs::net::snmp().ok().map(|counts| counts.tcp_retrans_segs as f64));
+        let extended = std::fs::read_to_string("/proc/net/netstat").unwrap_or_default();
+        reading.set("tcp_listen_drops", extended_count(&extended, "TcpExt", "ListenDrops"));
         Ok(reading)
+    }
+
+    fn set_rates(&mut self, counters: Counters, reading: &mut Reading) {
+        let at = self.clock.now();
+        let Some((then, before)) = self.counted.replace((at, counters)) else { return };
+        let seconds = at.since(then) as f64 / 1e9;
+        for ((key, now), (_, then)) in counters.into_iter().zip(before) {
+            let rise = now.zip(then).map(|(now, then)| now - then).filter(|rise| *rise >= 0.0 && seconds > 0.0);
+            reading.set(key, rise.map(|rise| rise / seconds));
+        }
     }
 }
 
@@ -77,6 +104,22 @@ impl CpuTicks {
         let total = self.total.checked_sub(before.total).filter(|ticks| *ticks > 0)?;
         Some((self.busy.saturating_sub(before.busy) as f64 / total as f64).min(1.0))
     }
+}
+
+/// Time in which at least one task waited, from the totals that the kernel keeps in microseconds.
+fn set_stalls(reading: &mut Reading) {
+    let seconds = |total: u64| total as f64 / 1e6;
+    reading.set("cpu_stalled_seconds", CpuPressure::current().ok().map(|pressure| seconds(pressure.some.total)));
+    reading.set("memory_stalled_seconds", MemoryPressure::current().ok().map(|pressure| seconds(pressure.some.total)));
+    reading.set("io_stalled_seconds", IoPressure::current().ok().map(|pressure| seconds(pressure.some.total)));
+}
+
+/// A count of `/proc/net/netstat`, where a line of names stands above the line of its numbers.
+fn extended_count(text: &str, group: &str, wanted: &str) -> Option<f64> {
+    let mut lines = text.lines().filter_map(|line| line.strip_prefix(group)?.strip_prefix(':'));
+    let (names, numbers) = (lines.next()?, lines.next()?);
+    let at = names.split_ascii_whitespace().position(|name| name == wanted)?;
+    numbers.split_ascii_whitespace().nth(at)?.parse().ok()
 }
 
 /// Bytes read from and written to whole devices since boot.
@@ -119,129 +162,20 @@ impl Probe for HostProbe {
     }
 }
 
-/// Samples resident memory, CPU, threads and open files of a process.
-pub struct ProcessProbe {
-    watch: ProcessWatch,
-    clock: RunClock,
-    found: Option<Found>,
-}
-
-/// The process under watch. A pid may be used again, a pid with its start time is unique.
-#[derive(Clone, Copy, Debug)]
-struct Found {
-    pid: i32,
-    started: u64,
-    ticks: u64,
-    at: Offset,
-}
-
-impl ProcessProbe {
-    /// A probe of the process that `watch` names; it is looked for at each reading until it is there. The clock
-    /// relates CPU time to time passed.
-    #[must_use]
-    pub fn new(watch: &ProcessWatch, clock: RunClock) -> Self {
-        Self { watch: watch.clone(), clock, found: None }
-    }
-
-    fn sample(&mut self) -> Result<Reading, Failure> {
-        let before = self.found;
-        let gone = |_| Failure::new(GapReason::Gone, format!("{} is not running", self.source()));
-        let (process, stat) = self.find(before).map_err(gone)?;
-        let now = Found {
-            pid: stat.pid,
-            started: stat.starttime,
-            ticks: stat.utime.saturating_add(stat.stime),
-            at: self.clock.now(),
-        };
-        let mut reading = Reading::default();
-        match before {
-            Some(before) if before.started == now.started => reading.set("cpu_share", now.cpu_since(before)),
-            Some(before) => {
-                let detail = format!("pid {} took the place of pid {}", now.pid, before.pid);
-                reading.marks.push((MarkKind::Restarted, detail));
-            }
-            None => {}
-        }
-        reading.set("rss", Some(stat.rss_bytes().get() as f64));
-        reading.set("threads", Some(stat.num_threads as f64));
-        // Reading the descriptors of another user's process needs rights that its memory does not.
-        reading.set("open_files", process.fd_count().ok().map(|count| count as f64));
-        self.found = Some(now);
-        Ok(reading)
-    }
-
-    /// The same process as before, else the one that answers to the name now.
-    fn find(&self, before: Option<Found>) -> ProcResult<(Process, Stat)> {
-        let pid = match &self.watch {
-            ProcessWatch::Pid(pid) => Some(i32::try_from(*pid).unwrap_or(i32::MAX)),
-            ProcessWatch::Name(_) | ProcessWatch::Port(_) => before.map(|found| found.pid),
-        };
-        let same = |stat: &Stat| before.is_none_or(|found| found.started == stat.starttime);
-        match (pid.map(running), &self.watch) {
-            (Some(Ok((process, stat))), _) if same(&stat) => Ok((process, stat)),
-            (_, ProcessWatch::Name(name)) => oldest_named(name),
-            (_, ProcessWatch::Pid(_) | ProcessWatch::Port(_)) => Err(ProcError::NotFound(None)),
-        }
-    }
-}
-
-impl Found {
-    fn cpu_since(&self, before: Self) -> Option<f64> {
-        let seconds = self.at.since(before.at) as f64 / 1e9;
-        let ticks = self.ticks.saturating_sub(before.ticks) as f64;
-        (seconds > 0.0).then(|| ticks / procfs::ticks_per_second() as f64 / seconds)
-    }
-}
-
-/// A process that still runs: a zombie has ended, only nobody has asked for its exit code yet.
-fn running(pid: i32) -> ProcResult<(Process, Stat)> {
-    let process = Process::new(pid)?;
-    let stat = process.stat()?;
-    if matches!(stat.state, 'Z' | 'X') { Err(ProcError::NotFound(None)) } else { Ok((process, stat)) }
-}
-
-fn oldest_named(name: &str) -> ProcResult<(Process, Stat)> {
-    let own = std::process::id();
-    let processes = procfs::process::all_processes()?.flatten().filter(|process| process.pid().unsigned_abs() != own);
-    let named = processes.filter(|process| is_named(process, name)).filter_map(|process| running(process.pid()).ok());
-    named.min_by_key(|(_, stat)| stat.starttime).ok_or(ProcError::NotFound(None))
-}
-
-/// True for the name of the executable's file; kernels cut the short name that others see to 15 bytes.
-fn is_named(process: &Process, name: &str) -> bool {
-    let file = |path: &Path| path.file_name().is_some_and(|file| file == name);
-    match process.exe() {
-        Ok(exe) => file(&exe),
-        Err(_) => process.stat().is_ok_and(|stat| !stat.comm.is_empty() && name.starts_with(&stat.comm)),
-    }
-}
-
-impl Probe for ProcessProbe {
-    fn source(&self) -> String {
-        self.watch.to_string()
-    }
-
-    fn identity(&self) -> BTreeMap<String, String> {
-        self.found.iter().map(|found| ("pid".to_owned(), found.pid.to_string())).collect()
-    }
-
-    fn read(&mut self) -> ReadingFuture<'_> {
-        let sample = self.sample();
-        Box::pin(async { sample })
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn the_host_is_sampled_and_cpu_needs_two_readings() {
-        let mut host = HostProbe::new();
+        let mut host = HostProbe::new(RunClock::start());
         let first = host.sample().unwrap().values;
-        assert!(!first.contains_key("cpu_share"), "{first:?}");
+        assert!(!first.contains_key("cpu_share") && !first.contains_key("network_sent_rate"), "{first:?}");
+        assert!(first.contains_key("tcp_retransmits") && first.contains_key("tcp_listen_drops"), "{first:?}");
         assert!(first["memory_used"] > 1e6 && first["memory_share"] <= 1.0, "{first:?}");
         assert!(first.contains_key("network_sent_bytes"), "{first:?}");
+        let second = host.sample().unwrap().values;
+        assert!(second["network_sent_rate"] >= 0.0 && second["disk_write_rate"] >= 0.0, "{second:?}");
     }
 
     #[test]
@@ -252,27 +186,10 @@ mod tests {
     }
 
     #[test]
-    fn this_process_is_found_by_its_pid() {
-        let mut probe = ProcessProbe::new(&ProcessWatch::Pid(std::process::id()), RunClock::start());
-        let values = probe.sample().unwrap().values;
-        assert!(values["rss"] > 1e5 && values["threads"] >= 1.0 && values["open_files"] >= 3.0, "{values:?}");
-    }
-
-    #[test]
-    fn an_ended_process_is_gone_and_never_another_one() {
-        let mut child = std::process::Command::new("sleep").arg("30").spawn().unwrap();
-        let mut probe = ProcessProbe::new(&ProcessWatch::Pid(child.id()), RunClock::start());
-        probe.sample().unwrap();
-        child.kill().unwrap();
-        child.wait().unwrap();
-        assert_eq!(probe.sample().unwrap_err().reason, GapReason::Gone);
-    }
-
-    #[test]
-    fn a_process_that_is_not_there_yet_is_a_gap() {
-        let mut probe = ProcessProbe::new(&ProcessWatch::Name("no-such-program".to_owned()), RunClock::start());
-        let failure = probe.sample().unwrap_err();
-        assert_eq!(failure.reason, GapReason::Gone);
-        assert!(failure.detail.contains("no-such-program"), "{failure:?}");
+    fn a_count_stands_below_its_name() {
+        let text = "TcpExt: SyncookiesSent ListenOverflows ListenDrops\nTcpExt: 1 2 3\nIpExt: InNoRoutes\nIpExt: 9\n";
+        assert_eq!(extended_count(text, "TcpExt", "ListenDrops"), Some(3.0));
+        assert_eq!(extended_count(text, "TcpExt", "Nothing"), None);
+        assert_eq!(extended_count("", "TcpExt", "ListenDrops"), None);
     }
 }

@@ -14,8 +14,8 @@ use fred::types::{ClusterHash, CustomCommand, Value};
 use plimsoll_plan::{HostPort, Login, RedisPlace, RedisServer, Secret, Tls};
 use plimsoll_record::series::GapReason;
 
-use super::tls;
 use crate::probe::Failure;
+use crate::tls;
 
 /// How a server is reached.
 #[derive(Clone, Debug)]

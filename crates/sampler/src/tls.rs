@@ -1,11 +1,11 @@
-//! How TLS is spoken with Redis: what is trusted, and what memwatch shows of itself.
+//! How TLS is spoken with what is watched: what is trusted, and what memwatch shows of itself.
 
 use std::path::Path;
 use std::sync::Arc;
 
 use plimsoll_plan::{Identity, Tls};
-use rustls::client::WantsClientCert;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{WantsClientCert, WebPkiServerVerifier};
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
@@ -30,6 +30,9 @@ pub(crate) enum TlsError {
     /// Certificate and key of the client do not make an identity.
     #[error("`tls.certificate` and `tls.key` do not go together")]
     Identity(#[source] rustls::Error),
+    /// The authorities cannot be checked against.
+    #[error("certificates cannot be checked: {0}")]
+    Verifier(String),
     /// The cryptography is not what TLS needs.
     #[error("TLS cannot be set up")]
     Setup(#[source] rustls::Error),
@@ -45,6 +48,18 @@ pub(crate) fn config(settings: &Tls) -> Result<ClientConfig, TlsError> {
     } else {
         builder.with_root_certificates(roots(settings.ca.as_deref())?)
     };
+    with_identity(builder, settings.identity.as_ref())
+}
+
+/// The same, but any name in the server's certificate will do: an authority vouches for it, that is all that is asked.
+pub(crate) fn config_of_any_name(settings: &Tls) -> Result<ClientConfig, TlsError> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let roots = Arc::new(roots(settings.ca.as_deref())?);
+    let verifier = WebPkiServerVerifier::builder_with_provider(roots, Arc::clone(&provider)).build();
+    let verifier = verifier.map_err(|error| TlsError::Verifier(error.to_string()))?;
+    let builder = ClientConfig::builder_with_provider(provider);
+    let builder = builder.with_safe_default_protocol_versions().map_err(TlsError::Setup)?;
+    let builder = builder.dangerous().with_custom_certificate_verifier(Arc::new(AnyName(verifier)));
     with_identity(builder, settings.identity.as_ref())
 }
 
@@ -83,6 +98,51 @@ fn certificates(key: &'static str, path: &Path) -> Result<Vec<CertificateDer<'st
 
 fn file(key: &'static str, path: &Path, cause: impl std::fmt::Display) -> TlsError {
     TlsError::File { key, path: path.display().to_string(), cause: cause.to_string() }
+}
+
+/// Accepts any name in a certificate that is otherwise sound.
+#[derive(Debug)]
+struct AnyName(Arc<WebPkiServerVerifier>);
+
+impl ServerCertVerifier for AnyName {
+    fn verify_server_cert(
+        &self,
+        certificate: &CertificateDer<'_>,
+        others: &[CertificateDer<'_>],
+        name: &ServerName<'_>,
+        ocsp: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        use rustls::CertificateError::{NotValidForName, NotValidForNameContext};
+        match self.0.verify_server_cert(certificate, others, name, ocsp, now) {
+            Err(rustls::Error::InvalidCertificate(NotValidForName | NotValidForNameContext { .. })) => {
+                Ok(ServerCertVerified::assertion())
+            }
+            verified => verified,
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.0.verify_tls12_signature(message, certificate, signed)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.0.verify_tls13_signature(message, certificate, signed)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.supported_verify_schemes()
+    }
 }
 
 /// Accepts whatever certificate the server shows, because the plan says so.
