@@ -37,8 +37,8 @@ mod phase;
 mod stated;
 
 pub use flow::{
-    FlowBuilder, StepBuilder, branches, choose, delete, flow, get, head, options, parallel, patch, post, put, repeat,
-    repeat_while, set, think,
+    FlowBuilder, StepBuilder, branches, choose, delete, flow, get, head, options, parallel, patch, post, put, redis,
+    repeat, repeat_while, set, sql, think,
 };
 pub use phase::{PhaseBuilder, closed, open};
 pub use stated::Stated;
@@ -84,6 +84,12 @@ impl PlanBuilder {
     /// Where traffic goes: the base URL.
     pub fn target(self, url: impl Display) -> Self {
         self.with("target.url", url.to_string())
+    }
+
+    /// A store: `store("redis", "redis://127.0.0.1:6379")`. What else it has is set by
+    /// `with("targets.redis.connections", 50)`.
+    pub fn store(self, name: &str, url: impl Display) -> Self {
+        self.with(&format!("targets.{name}.url"), url.to_string())
     }
 
     /// A header of every request.

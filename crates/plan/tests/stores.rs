@@ -75,6 +75,26 @@ fn replies_are_checked_and_captured_by_value_and_rows() {
 }
 
 #[test]
+fn a_plan_in_rust_says_the_same() {
+    use plimsoll_plan::build::{closed, flow, redis, sql};
+    let plan = Plan::builder("stores")
+        .store("cache", "redis://h")
+        .store("pg", "postgres://h/app")
+        .with("payloads.state.size", "1kB")
+        .phase(closed("p", 3).duration("1s"))
+        .flow(
+            flow("f")
+                .step(redis("save", ["SET", "k:{user.id}", "{payload.state}"]).with("timeout", "1s"))
+                .step(sql("read", "select $1::int", ["{user.n}"]).check("value == {user.n}")),
+        )
+        .build()
+        .unwrap_or_else(|problems| panic!("{problems}"));
+    assert_eq!(plan.operations(), ["save", "read"]);
+    assert!(matches!(ask(&plan, "save"), Ask::Redis(words) if words.len() == 3));
+    assert!(matches!(ask(&plan, "read"), Ask::Sql(statement) if statement.params.len() == 1));
+}
+
+#[test]
 fn payloads_have_a_size_in_each_phase() {
     let plan = read(TEXT);
     let [state, blob] = plan.payloads.as_slice() else { panic!("{:?}", plan.payloads) };

@@ -246,6 +246,10 @@ impl Lease<'_> {
                 shared.drop_if(&seen);
             }
             (Held::Limited(_), _) => pool.free(None),
+            // No message came: those that come later are still for the user.
+            (Held::Subscriber(owner, client), _) if !client.is_closed() => {
+                pool.subscribers.borrow_mut().insert(owner, client);
+            }
             _ => {}
         }
     }

@@ -9,8 +9,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fred::clients::Client as Fred;
+use fred::error::{Error, ErrorKind};
 use fred::interfaces::{ClientLike, EventInterface, PubsubInterface, TransactionInterface};
-use fred::types::config::{Config, ConnectionConfig, PerformanceConfig, ServerConfig, TcpConfig};
+use fred::types::config::{Config, ConnectionConfig, PerformanceConfig, ServerConfig, TcpConfig, TlsConnector};
 use fred::types::{Builder, ClusterHash, CustomCommand, Message, Value};
 use plimsoll_plan::{Store, StoreKind};
 use plimsoll_record::ledger::Outcome;
@@ -21,6 +22,7 @@ use tokio::task::{AbortHandle, JoinHandle};
 use super::call::{Filled, FilledScript};
 use super::redis_reply::{fault, fault_of, message, reply_of, reply_of_list};
 use super::reply::{Fault, Reply};
+use crate::connection::system_tls;
 
 /// Messages that may wait for a subscriber to take them.
 const MESSAGES: usize = 4096;
@@ -190,11 +192,18 @@ fn hash(keys: i64) -> ClusterHash {
     if keys > 0 { ClusterHash::Offset(2) } else { ClusterHash::Random }
 }
 
-fn client(store: &Store, capacity: usize) -> Result<Fred, fred::error::Error> {
+fn client(store: &Store, capacity: usize) -> Result<Fred, Error> {
     let mut url = store.url.clone();
     let database = url.path().trim_matches('/').parse().ok();
     url.set_path("");
-    let mut config = Config::from_url_centralized(url.as_str())?;
+    let secured = url.scheme() == "rediss";
+    // TLS is this program's own, not what the library would make of the scheme.
+    let plain = url.as_str().replacen("rediss:", "redis:", 1);
+    let mut config = Config::from_url_centralized(&plain)?;
+    if secured {
+        let tls = system_tls().map_err(|error| Error::new(ErrorKind::Tls, error.to_string()))?;
+        config.tls = Some(TlsConnector::from(tls).into());
+    }
     config.password = store.password.as_ref().map(|password| password.reveal().to_owned());
     config.database = database;
     let clustered = store.kind == StoreKind::Redis { cluster: true };

@@ -96,6 +96,19 @@ pub fn options(name: &str, path: &str) -> StepBuilder {
     request("options", name, path)
 }
 
+/// A command of Redis under this name: `redis("save", ["SET", "agent:{user.id}", "{payload.state}"])`. Where the plan
+/// has several stores of Redis, `.with("on", "cache")` says which.
+pub fn redis<W: Into<Stated>>(name: &str, words: impl IntoIterator<Item = W>) -> StepBuilder {
+    let words = Stated::list(words.into_iter().map(Into::into));
+    StepBuilder(table().with("name", name).with("redis", words))
+}
+
+/// A statement of SQL under this name, with its parameters.
+pub fn sql<P: Into<Stated>>(name: &str, statement: &str, params: impl IntoIterator<Item = P>) -> StepBuilder {
+    let params = Stated::list(params.into_iter().map(Into::into));
+    StepBuilder(table().with("name", name).with("sql", statement).with("params", params))
+}
+
 /// A pause: `"2s"`, `"5s..15s"`, `"lognormal(8s, p95 = 20s)"`.
 pub fn think(think: impl Into<Stated>) -> StepBuilder {
     StepBuilder(table().with("think", think))
