@@ -50,6 +50,20 @@ fn quick_at_a_rate_makes_rate_times_duration_arrivals_and_tells_its_progress_in_
 }
 
 #[test]
+fn a_load_whose_criterion_is_lost_ends_and_the_run_fails_by_it() {
+    let server = Recorder::start();
+    let work = Work::new("");
+    let lost = "[criteria.works]\nabort = true\nrequire = \"error_rate < 1%\"";
+    let plan = plain_plan("duration = \"60s\"\nrate = \"50/s\"", lost, "").replace("status = 200", "status = 204");
+    fs::write(work.path("plan.toml"), plan).unwrap();
+    let run = work.tool("loadgen").args(["run", "plan.toml", "--run-dir", "run"]).env("TARGET_URL", &server.url).run();
+    run.expect(1, &["stopping: criterion works: error_rate < 1% cannot be met any more"]);
+    let last = rows_of(&work.path("run/traffic.jsonl")).pop().unwrap();
+    assert_eq!(last["end"]["reason"], "stopped", "the record is complete, and says why it ends");
+    work.tool("verdict").args(["check", "run"]).run().expect(1, &["works", "given up"]);
+}
+
+#[test]
 fn quiet_means_nothing_but_the_result() {
     let server = Recorder::start();
     let run = quick(server.url()).args(["-n", "10", "--quiet"]).run();

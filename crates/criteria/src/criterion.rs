@@ -159,14 +159,28 @@ impl Looker<'_, '_> {
             Some(Reference::Measured { metric, place }) => reference::examine(self, bound, metric, place)?,
             Some(Reference::Baseline) => baseline::examine(self, bound)?,
         };
-        Ok((self.health.discount(self.run, self.place, metric, finding), goal))
+        Ok((self.trusted(self.place, finding, &goal), goal))
     }
 
     /// One look at a part of the place, compared with a plain limit.
     pub(crate) fn part(&self, place: &Place, goal: &Goal) -> Result<Finding, JudgeError> {
         let metric = &self.criterion.expression.metric;
         let finding = families::examine(self.run, place, goal, metric)?;
-        Ok(self.health.discount(self.run, place, metric, finding))
+        Ok(self.trusted(place, finding, goal))
+    }
+
+    /// What the generator's own trouble may have caused is no miss. That the run was given up is no such trouble for
+    /// the criterion that it was given up for.
+    fn trusted(&self, place: &Place, mut finding: Finding, goal: &Goal) -> Finding {
+        let beyond = finding.value.is_some_and(|value| goal.compare(value) == Standing::Missed);
+        if self.criterion.options.abort && self.run.was_given_up() && beyond {
+            if finding.standing == Standing::Undecided {
+                finding.reason += "; loadgen gave the run up because a criterion could not be met any more";
+            }
+            finding.standing = Standing::Missed;
+            return finding;
+        }
+        self.health.discount(self.run, place, &self.criterion.expression.metric, finding)
     }
 
     pub(crate) fn goal(&self, limit: f64) -> Goal {
@@ -203,5 +217,7 @@ fn counterfactual(finding: &mut Finding, goal: &Goal) {
     }
 }
 
+#[cfg(test)]
+mod properties;
 #[cfg(test)]
 mod tests;

@@ -141,7 +141,7 @@ impl Health {
             Some(EndReason::Completed) => return,
             None => "traffic.jsonl is partial, loadgen died",
             Some(EndReason::Interrupted) => "the run was interrupted",
-            Some(EndReason::Stopped) => "the run was stopped",
+            Some(EndReason::Stopped) => "the run was given up because a criterion was lost",
             Some(EndReason::Failed) => "loadgen failed",
         };
         let planned = traffic.header.body.phases.iter().filter_map(|phase| phase.end_ns).max();

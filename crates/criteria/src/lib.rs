@@ -3,7 +3,7 @@
 //! [`judge`] is a pure function of facts, plan and criteria: no clock, no unseeded random number, so a verdict can be
 //! computed again, byte for byte; [`judge_against`] compares with earlier runs, too. It reads facts through `plimsoll_record::summary` and makes a
 //! `plimsoll_record::verdict::Verdict`; it renders nothing and writes nothing. [`outlook`] asks before the run whether
-//! it can decide a criterion at all.
+//! it can decide a criterion at all, and a [`Lookout`] while it goes on whether one is lost.
 //!
 //! A new kind of criterion touches one new file in `families` and one arm of the match there.
 
@@ -22,6 +22,7 @@ mod run;
 mod families;
 mod goal;
 
+mod lookout;
 mod outlook;
 
 mod calibration;
@@ -41,4 +42,5 @@ mod testing;
 
 pub use baseline::Baseline;
 pub use judge::{JudgeError, judge, judge_against};
+pub use lookout::{Lookout, Lost};
 pub use outlook::{Outlook, Prospect, Supply, outlook};

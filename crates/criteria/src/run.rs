@@ -4,7 +4,7 @@ use std::cell::{OnceCell, RefCell};
 use std::rc::Rc;
 
 use plimsoll_plan::Plan;
-use plimsoll_record::files::ReadError;
+use plimsoll_record::files::{EndReason, ReadError};
 use plimsoll_record::requests::RequestLog;
 use plimsoll_record::summary::{Facts, Scope, Totals};
 
@@ -36,6 +36,12 @@ impl<'a> JudgedRun<'a> {
     /// True when the plan makes traffic; one that only watches has no phases.
     pub(crate) fn makes_traffic(&self) -> bool {
         !self.plan.phases.is_empty()
+    }
+
+    /// True when loadgen ended the load because a criterion was lost.
+    pub(crate) fn was_given_up(&self) -> bool {
+        let end = self.facts.traffic.as_ref().and_then(|traffic| traffic.end.as_ref());
+        end.is_some_and(|end| end.reason == EndReason::Stopped)
     }
 
     /// The totals of a scope, summed up once.

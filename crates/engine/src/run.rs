@@ -363,8 +363,12 @@ fn finish(
     let reason = match stop.wish() {
         _ if broken > 0 => EndReason::Failed,
         Stop::No => EndReason::Completed,
+        Stop::Gracefully | Stop::Now if stop.reason().is_some() => EndReason::Stopped,
         Stop::Gracefully | Stop::Now => EndReason::Interrupted,
     };
+    if let Some(reason) = stop.reason() {
+        collector.note(now, format!("given up: {reason}"))?;
+    }
     if broken > 0 {
         let text = format!("{broken} worker threads broke down; their last interval is lost");
         collector.note(now, text)?;

@@ -1,7 +1,7 @@
 //! Stopping a run from outside: gracefully first, at once if asked again.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, OnceLock};
 
 /// How far a run was told to stop. Ordered: a run never goes back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -20,6 +20,7 @@ pub enum Stop {
 #[derive(Clone, Debug, Default)]
 pub struct StopHandle {
     wish: Arc<AtomicU8>,
+    reason: Arc<OnceLock<String>>,
 }
 
 impl StopHandle {
@@ -34,6 +35,19 @@ impl StopHandle {
         let next = |wish: u8| Some((wish + 1).min(2));
         // The closure always answers, so the update cannot fail; the previous wish is of no interest.
         let _ = self.wish.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next);
+    }
+
+    /// Asks the run to stop gracefully, because what it is made for is decided. The record says why.
+    pub fn give_up(&self, reason: &str) {
+        if self.wish() == Stop::No && self.reason.set(reason.to_owned()).is_ok() {
+            self.request();
+        }
+    }
+
+    /// Why the run was given up; `None` when it was not.
+    #[must_use]
+    pub fn reason(&self) -> Option<&str> {
+        self.reason.get().map(String::as_str)
     }
 
     /// Ends the run at once, however often it was asked before.
@@ -66,5 +80,17 @@ mod tests {
         stop.request();
         stop.request();
         assert_eq!(other.wish(), Stop::Now);
+    }
+
+    #[test]
+    fn a_run_is_given_up_for_the_first_reason_and_only_while_it_goes_on() {
+        let stop = StopHandle::new();
+        stop.give_up("error_rate");
+        stop.give_up("p95");
+        assert_eq!((stop.wish(), stop.reason()), (Stop::Gracefully, Some("error_rate")));
+        let interrupted = StopHandle::new();
+        interrupted.request();
+        interrupted.give_up("too late");
+        assert_eq!((interrupted.wish(), interrupted.reason()), (Stop::Gracefully, None));
     }
 }

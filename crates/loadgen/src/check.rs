@@ -15,7 +15,7 @@ use std::time::Duration;
 use plimsoll_criteria::Prospect;
 use plimsoll_engine::TriedStep;
 use plimsoll_engine::schedule::Share;
-use plimsoll_plan::Plan;
+use plimsoll_plan::{Plan, Scope};
 use plimsoll_record::verdict::Severity;
 
 use crate::args::{CheckArguments, Format};
@@ -70,6 +70,14 @@ pub(crate) fn run(plan: &Plan, arguments: &CheckArguments) -> Result<ExitCode, F
         () if checked.is_undecidable() => INCONCLUSIVE,
         () => 0,
     }))
+}
+
+/// The most requests that a scope gets, with some room for random choices; `None` when nothing bounds them.
+pub(crate) fn most_requests(plan: &Plan, segment: Share, scope: &Scope) -> Option<f64> {
+    const ROOM: f64 = 1.1;
+    let forecast = Forecast::of(plan, segment, Duration::ZERO).ok()?;
+    let endpoint = scope.endpoint.as_ref().and_then(|name| plan.operations().iter().position(|known| known == name));
+    forecast.requests(scope, endpoint).finite_most().map(|most| most * ROOM)
 }
 
 impl Checked<'_> {

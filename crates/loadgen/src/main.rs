@@ -6,6 +6,7 @@ mod check;
 mod document;
 mod draft;
 mod exit;
+mod guard;
 mod import;
 mod limits;
 mod log;

@@ -2,7 +2,6 @@
 //! every few seconds.
 
 use std::io::IsTerminal;
-use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
@@ -19,30 +18,48 @@ const PLAIN_EVERY: i64 = 5_000_000_000;
 
 /// What indices in events stand for.
 #[derive(Clone, Debug)]
-pub(crate) struct Names {
+struct Names {
     operations: Vec<String>,
     users: UserPattern,
 }
 
 impl Names {
-    pub(crate) fn of(plan: &Plan) -> Self {
+    fn of(plan: &Plan) -> Self {
         Self { operations: plan.operations(), users: plan.users.id.clone() }
     }
 }
 
-/// Shows events until the run ends.
-pub(crate) fn show(events: Receiver<Event>, names: &Names, quiet: bool) {
-    let mut display = if quiet { Display::None } else { Display::choose() };
-    let mut phases = Vec::new();
-    for event in events {
+/// Shows events as they come.
+pub(crate) struct Screen {
+    display: Display,
+    names: Names,
+    phases: Vec<PhaseSpan>,
+}
+
+impl Screen {
+    pub(crate) fn new(plan: &Plan, quiet: bool) -> Self {
+        let display = if quiet { Display::None } else { Display::choose() };
+        Self { display, names: Names::of(plan), phases: Vec::new() }
+    }
+
+    pub(crate) fn show(&mut self, event: Event) {
         match event {
-            Event::Started { phases: started } => phases = started,
-            Event::Interval(progress) => display.update(&phases, &progress),
-            Event::Slow { request, elapsed_ns } => display.say(&slow(&request, elapsed_ns, names)),
-            Event::MoreSlow { count, elapsed_ns } => display.say(&more_slow(count, elapsed_ns)),
+            Event::Started { phases } => self.phases = phases,
+            Event::Interval(progress) => self.display.update(&self.phases, &progress),
+            Event::Slow { request, elapsed_ns } => self.display.say(&slow(&request, elapsed_ns, &self.names)),
+            Event::MoreSlow { count, elapsed_ns } => self.display.say(&more_slow(count, elapsed_ns)),
         }
     }
-    display.finish();
+
+    /// Shows a line that stays; nothing when it is to be quiet.
+    pub(crate) fn say(&self, line: &str) {
+        self.display.say(line);
+    }
+
+    /// Takes away what renews itself.
+    pub(crate) fn finish(self) {
+        self.display.finish();
+    }
 }
 
 enum Display {

@@ -6,7 +6,9 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use plimsoll_engine::schedule::Share;
-use plimsoll_engine::{Handshakes, HealthError, PrepareError, RouteError, Run, RunOutcome, StopHandle, health_check};
+use plimsoll_engine::{
+    Event, Handshakes, HealthError, PrepareError, RouteError, Run, RunOutcome, StopHandle, health_check,
+};
 use plimsoll_plan::Plan;
 use plimsoll_record::files::{EndReason, WriteError};
 use plimsoll_record::summary::Facts;
@@ -14,6 +16,7 @@ use plimsoll_record::{RunDir, RunError};
 
 use crate::args::{CalibrateArguments, OutputArguments, QuickArguments, RunArguments};
 use crate::exit::{ENVIRONMENT, FAILED, Failure, INCONCLUSIVE, INTERRUPTED, USAGE};
+use crate::guard::Guard;
 use crate::{calibrate, limits, progress, summary};
 
 /// How long an unreachable target gets before the run is given up.
@@ -137,7 +140,16 @@ pub(crate) fn record(
     let (events, shown) = mpsc::sync_channel(EVENTS);
     let outcome = std::thread::scope(|scope| {
         let run = scope.spawn(|| run.run(stop, events));
-        progress::show(shown, &progress::Names::of(plan), quiet);
+        let mut guard = Guard::of(plan, segment, path, stop);
+        let mut screen = progress::Screen::new(plan, quiet);
+        for event in shown {
+            let recorded = matches!(event, Event::Interval(_));
+            screen.show(event);
+            if let Some(lost) = guard.as_mut().filter(|_| recorded).and_then(Guard::look) {
+                screen.say(&format!("stopping: criterion {}: {}", lost.id, lost.reason));
+            }
+        }
+        screen.finish();
         run.join().expect("the collector's books balance")
     });
     let outcome = outcome.map_err(|error| engine_failure(&error))?;
@@ -181,8 +193,8 @@ fn engine_failure(error: &plimsoll_engine::RunError) -> Failure {
 
 fn exit_code(outcome: RunOutcome, needs_success: bool) -> ExitCode {
     let code = match outcome.reason {
-        EndReason::Interrupted | EndReason::Stopped => INTERRUPTED,
-        EndReason::Failed => FAILED,
+        EndReason::Interrupted => INTERRUPTED,
+        EndReason::Failed | EndReason::Stopped => FAILED,
         EndReason::Completed if outcome.scheduled == 0 => INCONCLUSIVE,
         EndReason::Completed if needs_success && outcome.failures == outcome.scheduled => FAILED,
         EndReason::Completed => 0,

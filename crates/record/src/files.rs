@@ -4,6 +4,8 @@
 //! `{"end":{..}}`. A file without its end row is partial: its producer died, and what it wrote up to then counts. A last line
 //! that was torn in the middle is dropped; damage anywhere else is an error, never skipped over.
 
+mod follow;
+
 use std::fs::{File, OpenOptions};
 use std::io::{BufRead, BufReader, BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -12,6 +14,8 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Offset;
+
+pub use follow::Follower;
 
 /// The format version of all fact files. Readers refuse a later one.
 pub const FORMAT: u32 = 1;

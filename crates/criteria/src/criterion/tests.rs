@@ -1,5 +1,6 @@
 //! Criteria with options, and limits that are measured themselves, on synthetic runs.
 
+use plimsoll_record::files::EndReason;
 use plimsoll_record::ledger::Outcome;
 use plimsoll_record::verdict::{CriterionResult, Judgement, Verdict};
 
@@ -169,6 +170,19 @@ fn a_miss_says_what_would_pass_and_how_many_were_too_many() {
     assert!(limit > 0.5 && Some(limit) == result.interval.map(|interval| interval.high), "{result:?}");
     // 10 % are slow; with n_eff of all 4,800 about 4.4 % would do, with fewer less.
     assert!((250..480).contains(&result.evidence.excess.unwrap()), "{:?}", result.evidence);
+}
+
+#[test]
+fn a_run_that_was_given_up_fails_by_the_criterion_it_was_given_up_for() {
+    let lines = "abort = true\nrequire = \"error_rate < 5%\"";
+    let second = |i| if i < 20 { Second::ok(20, 10) } else { Second::default().and(Outcome::Unfinished, 20) };
+    let script = |end| Script { end: Some(end), ..Script::of(22, second) };
+    let interrupted = result(script(EndReason::Interrupted), lines);
+    expect(&interrupted, Judgement::Inconclusive, &["the run did not reach its end"]);
+    let verdict = script(EndReason::Stopped).criteria(&named(lines)).judge();
+    expect(&verdict.criteria[0], Judgement::Fail, &[]);
+    assert_eq!(verdict.judgement, Judgement::Fail);
+    assert!(verdict.generator.reason.contains("given up because a criterion was lost"), "{:?}", verdict.generator);
 }
 
 const NO_REGRESSION: &str = "require = \"p95 <= baseline * 1.10 + 5ms\"";

@@ -31,7 +31,7 @@ pub(super) fn examine(run: &JudgedRun<'_>, place: &Place, goal: &Goal, tally: Ta
     finding
 }
 
-fn hits(answers: &Answers, row: &Interval) -> u64 {
+pub(crate) fn hits(answers: &Answers, row: &Interval) -> u64 {
     match answers {
         Answers::Outcome(outcome) => row.ledger.count(*outcome),
         Answers::Failed => row.ledger.failures(),

@@ -164,6 +164,16 @@ mod tests {
     }
 
     #[test]
+    fn the_drift_of_the_worked_example() {
+        // docs/statistics.md, "Drift".
+        let ms = [1000, 1010, 1020, 1030, 1041, 1051, 1062, 1072, 1083, 1094, 1105, 1116];
+        let script = Script::of(180, |i| Second::ok(10, ms[(i / 15) as usize]));
+        let result = script.criteria(r#"require = ["drift(mean) < 20%"]"#).result();
+        expect(&result, Judgement::Pass, &["12 parts of 15 s"]);
+        assert!((result.value.unwrap() - 0.127).abs() < 0.003, "{result:?}");
+    }
+
+    #[test]
     fn few_requests_show_no_drift_and_timeouts_cannot_pass() {
         let few = Script::of(120, |_| Second::ok(1, 10)).criteria(r#"require = ["drift(p99) < 20%"]"#).result();
         expect(&few, Judgement::Inconclusive, &["only 0 parts of 10 s had 100 requests", "run longer"]);

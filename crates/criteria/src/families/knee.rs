@@ -38,6 +38,9 @@ pub(super) fn examine(
     for window in windows {
         levels.extend(Level::of(run, &place.within(window), condition)?);
     }
+    if levels.is_empty() {
+        return Ok(Finding::missing("no arrival was scheduled here"));
+    }
     levels.sort_by(|a, b| a.offered.total_cmp(&b.offered));
     Ok(finding(goal, &levels))
 }
@@ -102,11 +105,12 @@ fn finding(goal: &Goal, levels: &[Level]) -> Finding {
     let most = levels.iter().map(|level| level.good).fold(0.0, f64::max);
     reason += &format!("; at most {} came back well", goal.show(most));
     reason += &second_opinion(goal, levels);
-    let standing = goal.compare_range(Range { low, high });
+    let known = carried.is_some() || broke.is_some();
+    let standing = if known { goal.compare_range(Range { low, high }) } else { Standing::Undecided };
     let range = Range { low, high };
     Finding {
         standing,
-        value: Some(low).filter(|_| carried.is_some() || broke.is_some()),
+        value: Some(low).filter(|_| known),
         at_least: broke.is_none(),
         interval: high.is_finite().then(|| interval(range, CONFIDENCE)),
         samples,

@@ -33,6 +33,7 @@ use crate::judge::JudgeError;
 use crate::place::Place;
 use crate::run::JudgedRun;
 
+pub(crate) use answers::hits;
 pub(crate) use coverage::mark_words;
 pub(crate) use slope::{is_short, shortest_phase, steps};
 

@@ -59,7 +59,9 @@ impl Scope {
         self.phase.is_none_or(|first| (first..=self.through.unwrap_or(first)).contains(&index))
     }
 
-    pub(super) fn includes(&self, interval: &Interval) -> bool {
+    /// True when a row is looked at.
+    #[must_use]
+    pub fn includes(&self, interval: &Interval) -> bool {
         self.has_phase(interval.phase)
             && self.operation.is_none_or(|operation| operation == interval.operation)
             && self.window.is_none_or(|window| window.contains(interval.at_ns))

@@ -96,6 +96,9 @@ pub(super) fn check(text: &Text<'_>, severity: Severity, expression: &Expression
         let help = "leave `every` out, or compare with a plain limit";
         text.reject("stretches of time are compared with a plain limit of what happened in them", None, help);
     }
+    if options.abort && options.every.is_some() {
+        text.reject("`abort` watches the whole, `every` judges parts", None, "leave one of them out");
+    }
     if options.abort && severity == Severity::Prefer {
         text.reject("what is only preferred aborts nothing", None, "state it under `require`, or leave `abort` out");
     } else if options.abort && !can_abort(expression) {
