@@ -40,6 +40,8 @@ pub(crate) struct Finding {
     pub(crate) exempt: bool,
     /// What else is known.
     pub(crate) evidence: Evidence,
+    /// Why too little was seen for a pass, whatever the limit.
+    pub(crate) obstacle: Option<String>,
 }
 
 impl Goal {
@@ -119,6 +121,7 @@ impl Finding {
             reason: reason.into(),
             exempt: false,
             evidence: Evidence::default(),
+            obstacle: None,
         }
     }
 
@@ -130,10 +133,11 @@ impl Finding {
 
     /// The same finding, but it cannot be a pass, because of `obstacle`.
     pub(crate) fn never_met(mut self, obstacle: Option<String>) -> Self {
-        if let (Standing::Met, Some(obstacle)) = (self.standing, obstacle) {
+        if let (Standing::Met, Some(obstacle)) = (self.standing, &obstacle) {
             self.standing = Standing::Undecided;
             self.reason = format!("{obstacle}; as far as it was seen, {}", self.reason);
         }
+        self.obstacle = obstacle;
         self
     }
 }

@@ -39,17 +39,20 @@ pub(crate) fn measure(
 ) -> Result<Result<Known, String>, JudgeError> {
     let goal = Goal { comparison: Comparison::GreaterOrEqual, limit: least(metric), unit: metric.unit() };
     let finding = families::examine(run, &Place::of(run, named), &goal, metric)?;
-    Ok(match finding.value {
-        None => Err(finding.reason),
-        // Nothing lies below the least value: what is undecided all the same was not seen well enough.
-        Some(_) if finding.standing != Standing::Met => Err(match finding.reason.split_once("; as far as") {
-            Some((obstacle, _)) => obstacle.to_owned(),
-            None => format!("{} observations are too few", words::count(finding.samples)),
-        }),
-        Some(value) => Ok(Known::of(&finding, value)),
+    let Some(value) = finding.value else { return Ok(Err(finding.reason)) };
+    if let Some(obstacle) = finding.obstacle {
+        return Ok(Err(obstacle));
+    }
+    // A percentile has an interval as soon as there are enough requests, or none because too many timed out.
+    let vague = matches!(metric, Metric::Percentile { .. }) && finding.interval.is_none() && !finding.at_least;
+    Ok(if vague {
+        Err(format!("{} requests are too few", words::count(finding.samples)))
+    } else {
+        Ok(Known::of(&finding, value))
     })
 }
 
+/// Nothing lies below it.
 fn least(metric: &Metric) -> f64 {
     match metric {
         Metric::Series { function: Function::Slope | Function::Rate, .. } | Metric::Drift(_) => f64::NEG_INFINITY,

@@ -51,7 +51,7 @@ pub(crate) fn low_confidence(effective: Option<f64>, seconds: f64) -> String {
 
 /// `id: what is value, limit limit` for a miss; the reason when it is undecided.
 pub(crate) fn decision(result: &CriterionResult) -> String {
-    let subject = result.expression.split(['<', '>', '=']).next().unwrap_or_default().trim();
+    let subject = result.subject();
     let name = if result.id == result.expression { String::new() } else { format!("{}: ", result.id) };
     match result.value {
         Some(value) if matches!(result.judgement, Judgement::Fail | Judgement::Warn) => {

@@ -152,6 +152,25 @@ pub struct CriterionResult {
     pub evidence: Evidence,
 }
 
+impl CriterionResult {
+    /// The measured side of its expression: `p99`, `knee(p95 < 2s)`.
+    #[must_use]
+    pub fn subject(&self) -> &str {
+        let at = comparison_at(&self.expression).unwrap_or(self.expression.len());
+        self.expression[..at].trim()
+    }
+}
+
+/// Where the comparison of an expression begins: the first one that stands in no parentheses.
+#[must_use]
+pub fn comparison_at(expression: &str) -> Option<usize> {
+    let mut depth = 0_i32;
+    expression.find(|c: char| {
+        depth += i32::from(c == '(') - i32::from(c == ')');
+        depth == 0 && matches!(c, '<' | '>' | '=')
+    })
+}
+
 /// What a judgement hangs on: numbers behind the sentences of [`CriterionResult::reason`].
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Evidence {

@@ -2,7 +2,7 @@
 
 use plimsoll_record::summary::{Facts, Window};
 use plimsoll_record::units::Unit;
-use plimsoll_record::verdict::{CriterionResult, Judgement, Severity};
+use plimsoll_record::verdict::{CriterionResult, Judgement, Severity, comparison_at};
 
 use crate::text;
 
@@ -23,7 +23,7 @@ const MULTIPLE_FROM: f64 = 10.0;
 /// The measured side, the comparison and nothing else of an expression such as `p99 < 500ms`; `None` when it has
 /// no comparison.
 pub(crate) fn parts(expression: &str) -> Option<(&str, Comparison)> {
-    let at = expression.find(['<', '>', '='])?;
+    let at = comparison_at(expression)?;
     let (subject, rest) = expression.split_at(at);
     let comparison = match rest.as_bytes() {
         [b'<', b'=', ..] => Comparison::Below("≤"),
@@ -137,6 +137,12 @@ mod tests {
             hint: None,
             evidence: plimsoll_record::verdict::Evidence::default(),
         }
+    }
+
+    #[test]
+    fn a_comparison_in_parentheses_is_not_the_comparison() {
+        let knee = CriterionResult { limit: 20.0, unit: Unit::PerSecond, ..result("knee(p95 < 2s) >= 20/s") };
+        assert_eq!((knee.subject(), limit(&knee).as_str()), ("knee(p95 < 2s)", "≥ 20.0/s"));
     }
 
     #[test]

@@ -53,6 +53,24 @@ require = "p95 < p95(before) * 1.1""#;
 }
 
 #[test]
+fn a_generator_that_is_late_spoils_no_limit_that_is_measured() {
+    let lines = r#"phase = "*"
+require = "p95(check) < p95(write)""#;
+    let mut run = around(1, 60, 50, |_| 100.0).writes(|_| Second::ok(50, 300)).criteria(&named(lines));
+    run.generator.iter_mut().for_each(|row| row.sent_late = 100);
+    let verdict = run.judge();
+    expect(&verdict.criteria[0], Judgement::Pass, &["the limit is 300 ms"]);
+}
+
+#[test]
+fn too_few_requests_make_no_limit() {
+    let run = Script::of(60, |_| Second::ok(50, 100)).writes(|i| Second::ok(usize::from(i < 20), 300));
+    let lines = r#"phase = "*"
+require = "p95(check) < p95(write)""#;
+    expect(&result(run, lines), Judgement::Inconclusive, &["the limit is not known: 20 requests are too few"]);
+}
+
+#[test]
 fn what_a_limit_refers_to_must_be_there() {
     let lines = r#"phase = "*"
 require = "p95(check) < p95(write)""#;

@@ -1,7 +1,7 @@
 //! `knee(p95 < 2s) >= 20/s`: up to which rate does it hold?
 //!
 //! A phase whose rate rises is cut into steps (its own, if it is a staircase). The first step breaks whose criterion is
-//! surely missed, or of which less than 98 % came back well. What was carried is the rate of the step before, so the
+//! surely missed, or of which surely less than 98 % came back well. What was carried is the rate of the step before, so the
 //! knee lies between the two.
 
 use plimsoll_plan::{Expression, Load, Phase, RateShape};
@@ -12,7 +12,7 @@ use crate::goal::{Finding, Goal, Standing, interval};
 use crate::judge::JudgeError;
 use crate::place::Place;
 use crate::run::JudgedRun;
-use crate::statistics::{CONFIDENCE, Range, kneedle};
+use crate::statistics::{CONFIDENCE, Range, kneedle, normal_quantile, wilson};
 
 /// Less than this share of what was offered came back well: past the capacity.
 const LEAST_GOODPUT: f64 = 0.98;
@@ -64,8 +64,12 @@ impl Level {
         let samples = totals.ledger.finished();
         let level = Self { offered, good: share * offered, standing: Standing::Met, why: String::new(), samples };
         if share < LEAST_GOODPUT {
+            // One answer too few of twenty is no collapse.
+            let scheduled = totals.ledger.scheduled() as f64;
+            let surely = wilson(share, scheduled, normal_quantile(f64::midpoint(CONFIDENCE, 1.0))).high < LEAST_GOODPUT;
             let why = format!("only {:.1} % of what was offered came back well", share * 100.0);
-            return Ok(Some(Self { standing: Standing::Missed, why, ..level }));
+            let standing = if surely { Standing::Missed } else { Standing::Undecided };
+            return Ok(Some(Self { standing, why, ..level }));
         }
         let Some(condition) = condition else { return Ok(Some(level)) };
         let goal = Goal::at(condition, condition.limit.offset);

@@ -70,7 +70,7 @@ mod tests {
     use super::*;
     use crate::clock::Offset;
     use crate::events::{Event, Events, EventsHeader};
-    use crate::files::{EndReason, FactWriter};
+    use crate::files::FactWriter;
 
     #[test]
     fn every_row_is_seen_once_and_only_when_it_is_whole() {
@@ -81,6 +81,7 @@ mod tests {
         let mut writer = FactWriter::<Events>::create(dir.path(), "test", Offset(0), EventsHeader {}).unwrap();
         writer.write(&mark("one")).unwrap();
         writer.flush().unwrap();
+        drop(writer);
         assert_eq!(follower.rows().unwrap(), [mark("one")]);
         assert!(follower.header().is_some() && follower.rows().unwrap().is_empty());
         let mut raw = std::fs::OpenOptions::new().append(true).open(dir.path().join(Events::FILE)).unwrap();
@@ -90,7 +91,7 @@ mod tests {
         raw.write_all(&row.as_bytes()[7..]).unwrap();
         raw.write_all(b"\n").unwrap();
         assert_eq!(follower.rows().unwrap(), [mark("two")]);
-        writer.finish(Offset(9), EndReason::Completed).unwrap();
+        raw.write_all(b"{\"end\":{\"at_ns\":9,\"reason\":\"completed\"}}\n").unwrap();
         assert!(follower.rows().unwrap().is_empty());
     }
 }
