@@ -26,7 +26,7 @@ const NONE: &str =
     "no earlier run was given to compare with; give one or more that passed: `verdict check DIR --baseline EARLIER`";
 
 pub(crate) fn examine(looker: &Looker<'_, '_>, bound: &Bound) -> Result<(Finding, Goal), JudgeError> {
-    let unknown = |reason: String| Ok((Finding::missing(reason), looker.goal(bound.offset)));
+    let unknown = |reason: String| Ok((Finding::missing(reason).without_limit(), looker.goal(bound.offset)));
     if looker.run.baselines.is_empty() {
         return unknown(NONE.to_owned());
     }

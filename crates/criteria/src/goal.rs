@@ -125,6 +125,12 @@ impl Finding {
         }
     }
 
+    /// The limit was to be measured, and could not be.
+    pub(crate) fn without_limit(mut self) -> Self {
+        self.evidence.limit_from = Some("not known".to_owned());
+        self
+    }
+
     /// A value known exactly, compared as it stands.
     pub(crate) fn plain(goal: &Goal, value: f64, samples: u64, what: &str) -> Self {
         let reason = format!("{what} {}, limit {}", goal.show(value), goal.show_limit());

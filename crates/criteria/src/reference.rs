@@ -70,8 +70,8 @@ pub(crate) fn examine(
     let known = match measure(looker.run, &named, metric)? {
         Ok(known) => known,
         Err(reason) => {
-            let reason = format!("the limit is not known: {reason}");
-            return Ok((Finding::missing(reason), looker.goal(bound.offset)));
+            let finding = Finding::missing(format!("the limit is not known: {reason}")).without_limit();
+            return Ok((finding, looker.goal(bound.offset)));
         }
     };
     let goal = looker.goal(bound.at(known.value));

@@ -40,9 +40,11 @@ pub(crate) fn value(result: &CriterionResult) -> String {
     result.value.map_or_else(|| "not measured".to_owned(), |value| text::bound(result.unit, value, result.at_least))
 }
 
-/// The limit with its comparison: `< 500 ms`.
+/// The limit with its comparison: `< 500 ms`; as it was written when it is measured itself, and could not be.
 pub(crate) fn limit(result: &CriterionResult) -> String {
-    let shown = result.unit.show(result.limit);
+    let written = || result.expression[result.subject().len()..].trim_start_matches([' ', '<', '>', '=']);
+    let unknown = result.value.is_none() && result.evidence.limit_from.is_some();
+    let shown = if unknown { written().to_owned() } else { result.unit.show(result.limit) };
     match parts(&result.expression) {
         Some((_, Comparison::Below(sign) | Comparison::Above(sign))) => format!("{sign} {shown}"),
         Some((_, Comparison::Exactly)) => format!("= {shown}"),
@@ -143,6 +145,9 @@ mod tests {
     fn a_comparison_in_parentheses_is_not_the_comparison() {
         let knee = CriterionResult { limit: 20.0, unit: Unit::PerSecond, ..result("knee(p95 < 2s) >= 20/s") };
         assert_eq!((knee.subject(), limit(&knee).as_str()), ("knee(p95 < 2s)", "≥ 20.0/s"));
+        let mut unknown = CriterionResult { value: None, limit: 0.0, ..result("p95 <= baseline * 1.1") };
+        unknown.evidence.limit_from = Some("not known".to_owned());
+        assert_eq!(limit(&unknown), "≤ baseline * 1.1");
     }
 
     #[test]
