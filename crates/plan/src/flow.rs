@@ -196,9 +196,9 @@ pub enum FormContent {
 pub struct Expect {
     /// Status codes that are ok. Empty: every 2xx and 3xx.
     pub status: Vec<u16>,
-    /// The status code of a rate-limited answer, counted apart from ok and error: nothing further is checked or
+    /// The status codes of rate-limited answers, counted apart from ok and error: nothing further is checked or
     /// captured.
-    pub limited: Option<u16>,
+    pub limited: Vec<u16>,
     /// What must hold for an answer of expected status. The first that does not hold fails the request.
     pub checks: Vec<Check>,
     /// What should hold: each is counted and fails nothing.

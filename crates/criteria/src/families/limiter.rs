@@ -198,7 +198,7 @@ fn answered_requests(run: &JudgedRun<'_>) -> u64 {
 fn limited_operations(run: &JudgedRun<'_>) -> Vec<bool> {
     let operations = run.plan.operation_list();
     let limited: Vec<bool> =
-        operations.iter().map(|one| one.request.expect.limited.is_some() && !one.whole_poll).collect();
+        operations.iter().map(|one| !one.request.expect.limited.is_empty() && !one.whole_poll).collect();
     if limited.contains(&true) { limited } else { Vec::new() }
 }
 

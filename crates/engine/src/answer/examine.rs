@@ -42,7 +42,7 @@ pub(crate) struct Keeping {
 pub(crate) struct Examination {
     /// `None` for stores, whose replies have none.
     statuses: Option<Statuses>,
-    limited: Option<u16>,
+    limited: Statuses,
     checks: Box<[Test]>,
     soft: Box<[Test]>,
     until: Option<Test>,
@@ -87,7 +87,7 @@ impl Examination {
                 .store
                 .is_none()
                 .then(|| Statuses::of(if expect.status.is_empty() { &any } else { &expect.status })),
-            limited: expect.limited,
+            limited: Statuses::of(&expect.limited),
             checks: tests(&expect.checks),
             soft: tests(&expect.soft),
             until: request.poll.as_ref().map(|poll| Test::compile(&poll.until, names)),
@@ -121,7 +121,7 @@ impl Examination {
         if let Some(outcome) = answer.fault {
             return Judged::new(outcome, Next::End);
         }
-        if self.limited == Some(answer.status) {
+        if self.limited.has(answer.status) {
             // A refused try says nothing of what is waited for.
             let next = if self.until.is_some() { Next::TryAgain } else { Next::GoOn };
             return Judged::new(Outcome::Limited, next);

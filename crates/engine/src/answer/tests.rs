@@ -91,6 +91,11 @@ fn a_request_without_wishes_is_judged_by_its_status_and_keeps_nothing() {
     assert_eq!(subject.outcome(404, plain(), ""), (Outcome::Ok, Next::GoOn));
     assert_eq!(subject.outcome(429, plain(), ""), (Outcome::Limited, Next::GoOn));
     assert_eq!(subject.outcome(200, plain(), ""), (Outcome::UnexpectedStatus, Next::End));
+    let mut subject = self::subject("expect.limited = [429, 503]");
+    for (status, outcome) in [(429, Outcome::Limited), (503, Outcome::Limited), (204, Outcome::Ok)] {
+        assert_eq!(subject.outcome(status, plain(), ""), (outcome, Next::GoOn));
+    }
+    assert_eq!(subject.outcome(500, plain(), ""), (Outcome::UnexpectedStatus, Next::End));
 }
 
 #[test]

@@ -95,7 +95,7 @@ fn nobody_listening_is_refused() {
 fn an_answer_of_the_limiter_is_counted_apart() {
     let server = server(&[Reply::Status(200), Reply::Status(429), Reply::Status(429)]);
     let mut plan = closed(server.url(), 3, 30);
-    let expect = Expect { status: vec![200], limited: Some(429), ..Expect::default() };
+    let expect = Expect { status: vec![200], limited: vec![429], ..Expect::default() };
     plan.flows[0].steps[0].request_mut().unwrap().expect = expect;
     let (_, facts) = record(&plan);
     let all = totals(&facts);

@@ -34,7 +34,7 @@ fn run(plan: &Plan) -> (Vec<Event>, Facts, Option<RequestLog>) {
 fn a_log_of_bad_requests_holds_all_of_them_and_no_others() {
     let server = server(&[Reply::Status(200), Reply::Status(503), Reply::Status(429), Reply::HangUp]);
     let mut plan = closed(server.url(), 1, 40);
-    plan.flows[0].steps[0].request_mut().unwrap().expect.limited = Some(429);
+    plan.flows[0].steps[0].request_mut().unwrap().expect.limited = vec![429];
     plan.generator.requests = RequestLogging::Bad;
     let (_, facts, log) = run(&plan);
     let log = log.unwrap();

@@ -241,7 +241,7 @@ pub(super) fn check_expectations(reader: &Reader<'_>, request: &Request) {
     let of_http = operands.into_iter().any(|operand| matches!(operand, Operand::Status | Operand::Header(_)))
         || sources.into_iter().any(|source| matches!(source, Source::Status | Source::Header(_) | Source::Cookie(_)))
         || !request.expect.status.is_empty()
-        || request.expect.limited.is_some();
+        || !request.expect.limited.is_empty();
     if of_http {
         let help = "a reply has `value`, `rows`, `body`, `size`, `latency` and `$.json.path`; its errors are outcomes";
         reader.reject("a store's reply has no status, headers and cookies", help);

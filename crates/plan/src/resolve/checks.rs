@@ -21,7 +21,7 @@ pub(super) fn read(reader: &Reader<'_>, names: &Names) -> Expect {
     let mut expect = reader.field("expect").map(|field| hard(&field, names)).unwrap_or_default();
     if let Some(field) = reader.field("soft") {
         let table = field.table("`soft`");
-        let status = table.field("status").map(|field| statuses(&field)).filter(|codes| !codes.is_empty());
+        let status = table.field("status").map(|field| statuses(&field, "status")).filter(|codes| !codes.is_empty());
         let mut list = List { field: &field, names, checks: Vec::new() };
         status.into_iter().for_each(|codes| list.push(Condition::StatusIn(codes)));
         list.read(&table);
@@ -44,8 +44,8 @@ fn check_names(reader: &Reader<'_>, expect: &Expect) {
 
 fn hard(field: &Field<'_>, names: &Names) -> Expect {
     let reader = field.table("`expect`");
-    let status = reader.field("status").map(|field| statuses(&field)).unwrap_or_default();
-    let limited = reader.optional("limited", status_code);
+    let status = reader.field("status").map(|field| statuses(&field, "status")).unwrap_or_default();
+    let limited = reader.field("limited").map(|field| statuses(&field, "limited")).unwrap_or_default();
     let mut list = List { field, names, checks: Vec::new() };
     list.read(&reader);
     let checks = list.checks;
@@ -53,10 +53,12 @@ fn hard(field: &Field<'_>, names: &Names) -> Expect {
     Expect { status, limited, checks, soft: Vec::new() }
 }
 
-fn statuses(field: &Field<'_>) -> Vec<u16> {
+/// The codes that `key` names, each once.
+fn statuses(field: &Field<'_>, key: &str) -> Vec<u16> {
     let items = field.items();
     if items.is_empty() {
-        field.reject("`status` names no status", "leave it out to expect every 2xx and 3xx");
+        let help = if key == "status" { "leave it out to expect every 2xx and 3xx" } else { "leave it out" };
+        field.reject(format!("`{key}` names no status"), help);
     }
     let mut codes: Vec<u16> = items.iter().flat_map(status_set).collect();
     codes.sort_unstable();

@@ -74,7 +74,7 @@ fn missing_limiter(plan: &Plan) -> Option<Complaint> {
 }
 
 fn missing_limited(plan: &Plan) -> Option<Complaint> {
-    let limited = plan.requests().iter().any(|request| request.expect.limited.is_some());
+    let limited = plan.requests().iter().any(|request| !request.expect.limited.is_empty());
     let help = "add it to the step: `expect = { status = [200, 429], limited = 429 }`";
     (!limited).then_some(("no step says which status a limited answer has", help))
 }

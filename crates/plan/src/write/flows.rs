@@ -189,14 +189,22 @@ fn file(fact: &FileFact) -> [(&'static str, String); 3] {
 fn expect(expect: &Expect) -> String {
     let mut fields = Vec::new();
     if !expect.status.is_empty() {
-        let word = |word: String| if word.ends_with('x') { quote(&word) } else { word };
-        fields.push(("status", list(status_words(&expect.status).into_iter().map(word))));
+        fields.push(("status", statuses(&expect.status)));
     }
-    fields.extend(expect.limited.map(|status| ("limited", status.to_string())));
+    match &expect.limited[..] {
+        [] => {}
+        [one] => fields.push(("limited", one.to_string())),
+        several => fields.push(("limited", statuses(several))),
+    }
     if !expect.checks.is_empty() {
         fields.push(("that", checks(&expect.checks)));
     }
     inline(fields)
+}
+
+fn statuses(codes: &[u16]) -> String {
+    let word = |word: String| if word.ends_with('x') { quote(&word) } else { word };
+    list(status_words(codes).into_iter().map(word))
 }
 
 /// Each with its name: the name is what it is counted by.

@@ -157,7 +157,7 @@ fn statuses() -> impl Strategy<Value = Vec<u16>> {
 
 fn expect() -> impl Strategy<Value = Expect> {
     let named = btree_map("[^\0]{0,6}[a-z]", condition(true), 0..4);
-    (statuses(), option::of(100..600_u16), named, 0..3_usize).prop_map(|(status, limited, named, soft)| {
+    (statuses(), statuses(), named, 0..3_usize).prop_map(|(status, limited, named, soft)| {
         let mut checks: Vec<Check> = named.into_iter().map(|(name, condition)| Check { name, condition }).collect();
         let soft = checks.split_off(checks.len().saturating_sub(soft));
         Expect { status, limited, checks, soft }
