@@ -1,4 +1,5 @@
-//! Decompression of bodies: `gzip` and `deflate` (RFC 9110, section 8.4), each with a limit on what comes out.
+//! Decompression of bodies: `gzip` and `deflate` (RFC 9110, section 8.4), `br` (RFC 7932) and `zstd` (RFC 8878), each
+//! with a limit on what comes out.
 //!
 //! A small body may become a huge one, so reading stops at the limit, and no memory is reserved beforehand.
 
@@ -12,6 +13,10 @@ use super::BodyFault;
 
 /// More layers than this are a riddle, not an encoding.
 const MOST_LAYERS: usize = 4;
+/// The largest window that a sender of `zstd` may ask for, as a power of two: 8 MiB (RFC 9659).
+const ZSTD_WINDOW: u32 = 23;
+/// What is read of `br` at once.
+const BUFFER: usize = 4096;
 
 /// The body as it was before it was encoded. An empty one, as of a HEAD request, is empty in every encoding.
 pub(super) fn decode(headers: &HeaderMap, raw: &Bytes, most: usize) -> Result<Bytes, BodyFault> {
@@ -42,9 +47,19 @@ fn peel(word: &str, body: &[u8], most: usize) -> Result<Bytes, BodyFault> {
     } else if is(word, "deflate") {
         // Some servers leave the zlib wrapper out, which RFC 9110 (section 8.4.1.2) mentions.
         read(DeflateDecoder::new(body), most)
+    } else if is(word, "br") {
+        read(brotli_decompressor::Decompressor::new(body, BUFFER), most)
+    } else if is(word, "zstd") {
+        read(zstd(body).map_err(|_| BodyFault::BadEncoding)?, most)
     } else {
         Err(BodyFault::BadEncoding)
     }
+}
+
+fn zstd(body: &[u8]) -> std::io::Result<zstd::Decoder<'_, &[u8]>> {
+    let mut decoder = zstd::Decoder::with_buffer(body)?;
+    decoder.window_log_max(ZSTD_WINDOW)?;
+    Ok(decoder)
 }
 
 /// True for the header of RFC 1950, section 2.2.
@@ -83,6 +98,15 @@ mod tests {
         all(GzEncoder::new(body, Compression::fast()))
     }
 
+    /// `hello hello hello`, as the reference encoder writes it.
+    const HELLO_BR: &[u8] = &[
+        0x1B, 0x10, 0x00, 0xF8, 0x8D, 0x94, 0x6E, 0xDE, 0x44, 0x55, 0x86, 0x96, 0x6C, 0x20, 0x6F, 0x01, 0x4F, 0x1C, 0x60, 0x1C,
+    ];
+
+    fn zstd_of(body: &[u8]) -> Bytes {
+        zstd::encode_all(body, 1).unwrap().into()
+    }
+
     fn decoded(encoding: &str, raw: &Bytes) -> Result<Bytes, BodyFault> {
         let values = encoding.split('+').map(|line| (CONTENT_ENCODING, HeaderValue::from_str(line).unwrap()));
         decode(&HeaderMap::from_iter(values), raw, MAX_BODY)
@@ -97,6 +121,8 @@ mod tests {
         assert_eq!(decoded("deflate", &all(DeflateEncoder::new(&text[..], Compression::fast()))).as_ref(), Ok(&text));
         assert_eq!(decoded("identity", &text).as_ref(), Ok(&text));
         assert_eq!(decoded("gzip", &Bytes::new()), Ok(Bytes::new()), "as of a HEAD request");
+        assert_eq!(decoded("br", &Bytes::from_static(HELLO_BR)).as_ref(), Ok(&text));
+        assert_eq!(decoded("zstd", &zstd_of(&text)).as_ref(), Ok(&text));
         let twice = [gzip(b"a"), gzip(b"b")].concat();
         assert_eq!(decoded("gzip", &twice.into()), Ok("ab".into()), "members follow one another (RFC 1952)");
     }
@@ -124,8 +150,11 @@ mod tests {
         damaged[checksum] ^= 1;
         assert_eq!(decoded("gzip", &damaged.into()), Err(BodyFault::BadEncoding));
         assert_eq!(decoded("gzip", &"plain text".into()), Err(BodyFault::BadEncoding));
-        for unknown in ["br", "zstd", "gzip, br", "nonsense"] {
-            assert_eq!(decoded(unknown, &whole), Err(BodyFault::BadEncoding), "{unknown}");
+        for other in ["br", "zstd", "gzip, br", "nonsense"] {
+            assert_eq!(decoded(other, &whole), Err(BodyFault::BadEncoding), "{other}");
+        }
+        for (name, whole) in [("br", Bytes::from_static(HELLO_BR)), ("zstd", zstd_of(b"hello hello hello"))] {
+            assert_eq!(decoded(name, &whole.slice(..whole.len() - 2)), Err(BodyFault::BadEncoding), "{name} cut off");
         }
     }
 
@@ -138,6 +167,8 @@ mod tests {
         assert_eq!(decoded("gzip, gzip", &doubled), Err(BodyFault::TooLarge));
         assert!(decoded("gzip", &gzip(&vec![0; MAX_BODY])).is_ok());
         assert_eq!(decoded("gzip", &gzip(&vec![0; MAX_BODY + 1])), Err(BodyFault::TooLarge));
+        assert_eq!(decoded("zstd", &zstd_of(&vec![0; MAX_BODY + 1])), Err(BodyFault::TooLarge));
+        assert!(decoded("zstd", &zstd_of(&vec![0; MAX_BODY])).is_ok());
     }
 
     proptest! {
