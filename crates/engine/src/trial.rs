@@ -1,8 +1,9 @@
 //! Every step of a plan once, in order, as its first user would do it: to be looked at before there is any load.
 //!
-//! No schedule, no books: what is not asked for by this user (a `when` that does not hold) is left out, loops and
-//! polls are gone through once, all choices and branches one after another, pauses not at all. A step that fails does
-//! not keep the next one from being tried. Values from the environment are never handed out.
+//! No schedule, no books: what is not asked for by this user (a `when` that does not hold) is left out, loops are gone
+//! through once, all choices and branches one after another, pauses not at all; a poll goes on until what it waits for
+//! holds, for half a minute at most. A step that fails keeps only those from being tried that need what it should have
+//! captured. Values from the environment are never handed out.
 
 mod mask;
 mod walk;
@@ -55,10 +56,12 @@ pub struct TriedStep {
     pub sent: Option<Sent>,
     /// What came back; `None` without a complete answer.
     pub received: Option<Received>,
-    /// How it ended; `None` when its `when` did not hold.
+    /// How it ended; `None` when it was left out.
     pub outcome: Option<Outcome>,
-    /// Why it could not be built.
+    /// Why it ended so, or why it was left out; `None` where the rest says it, or its `when` did not hold.
     pub reason: Option<String>,
+    /// How often it was sent, or could not be: more than once only when it is polled.
+    pub tries: u32,
     /// Its checks by name, soft ones last, and whether each held. Empty when none was made.
     pub checks: Vec<(String, bool)>,
     /// What its captures are now; empty when none was made.

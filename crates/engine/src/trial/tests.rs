@@ -104,10 +104,41 @@ steps = [
   { name = "three", get = "/c", expect = { status = 404 } },
 ]"#,
     );
-    let outcomes: Vec<_> = list.iter().map(|step| step.outcome.unwrap()).collect();
-    assert_eq!(outcomes, [Outcome::MissingCapture, Outcome::NotBuilt, Outcome::UnexpectedStatus]);
-    assert!(list[1].reason.as_ref().unwrap().contains("`{id}` has no value"));
+    let outcomes: Vec<_> = list.iter().map(|step| step.outcome).collect();
+    assert_eq!(outcomes, [Some(Outcome::MissingCapture), None, Some(Outcome::UnexpectedStatus)]);
+    assert_eq!(list[1].reason.as_deref(), Some("`one` failed before it: `{id}` has no value"));
+    assert_eq!(list[2].reason.as_deref(), Some("200 is not among 404"));
     assert_eq!(list[0].captures, [("id".to_owned(), None)]);
+}
+
+#[test]
+fn a_value_that_no_step_gives_is_the_steps_own_failure() {
+    let list = tried(
+        r#"
+[flows.f]
+steps = [
+  { name = "one", when = "{user.n} == 2", get = "/a", capture = { id = "$.id" } },
+  { name = "two", get = "/{id}" },
+]"#,
+    );
+    assert_eq!((list[0].outcome, list[1].outcome), (None, Some(Outcome::NotBuilt)));
+    assert!(list[1].reason.as_ref().unwrap().contains("`{id}` has no value; let"));
+}
+
+#[test]
+fn a_poll_goes_on_until_what_it_waits_for_holds() {
+    let list = tried(
+        r#"
+[flows.f]
+steps = [
+  { name = "soon", get = "/{random.int(1, 3)}", poll = { until = "$.path == '/2'", every = "1ms" }, capture = { path = "$.path" } },
+  { name = "never", get = "/", poll = { until = "$.id == 8", every = "2ms", timeout = "7ms" }, capture = { id = "$.id" } },
+]"#,
+    );
+    assert_eq!(list[0].captures, [("path".to_owned(), Some(Value::from("/2")))], "after {} tries", list[0].tries);
+    assert_eq!((list[1].outcome, list[1].captures.len()), (Some(Outcome::TimedOut), 0));
+    assert!(list[1].tries >= 1);
+    assert_eq!(list[1].reason.as_deref(), Some("what it waits for did not come within 7.00 ms"));
 }
 
 #[test]

@@ -9,10 +9,11 @@ use hyper::header::HeaderMap;
 use plimsoll_plan::{Action, Flow, Plan, Request, Step, Target, Template};
 use plimsoll_record::RunClock;
 use plimsoll_record::ledger::Outcome;
+use plimsoll_record::units::show_duration;
 use serde_json::Value;
 
 use super::{Received, Sent, TrialError, TriedStep};
-use crate::answer::{Answer, Examination, Keeping, Test};
+use crate::answer::{Answer, Examination, Keeping, Next, Test};
 use crate::connection::{Broken, Route, build, send_only};
 use crate::names::{Names, Slot};
 use crate::redirects;
@@ -26,6 +27,8 @@ use crate::workload::{Phase, Workload, nanos, traffic_target};
 
 /// So much of each body is handed out.
 const MOST_BODY: NonZeroU32 = NonZeroU32::new(64 * 1024).expect("64 kiB are not 0");
+/// A poll is tried no longer than that, whatever patience it has under load.
+const LONGEST_POLL: Duration = Duration::from_secs(30);
 /// The first user's first iteration of the first phase.
 const FIRST: Iteration = Iteration { user: 1, phase: 0, number: 1, ordinal: 0 };
 
@@ -40,7 +43,7 @@ pub(super) async fn all(plan: &Plan, masked: &Plan, each: &mut dyn FnMut(TriedSt
     let (early, shown_early) = (before_setup(target.clone()), before_setup(shown.clone()));
     let mut walk = trial.walk("setup", [&early, &shown_early], [&[], &[]], &Memory::default());
     walk.steps([&plan.setup, &masked.setup], each).await?;
-    let memory = Memory { known: Some(walk.visit.knowledge()), hidden: walk.hidden };
+    let memory = Memory { known: Some(walk.visit.knowledge()), hidden: walk.hidden, failed: walk.failed };
     for (flow, twin) in plan.flows.iter().zip(&masked.flows) {
         let Flow { name, headers, steps, .. } = flow;
         let mut walk = trial.walk(name, [target, shown], [headers, &twin.headers], &memory);
@@ -63,6 +66,7 @@ struct Trial<'p> {
 struct Memory {
     known: Option<Known>,
     hidden: Vec<(Slot, Value)>,
+    failed: Option<String>,
 }
 
 /// One list of steps. Of two things the first is real and the second masked.
@@ -74,6 +78,8 @@ struct Walk<'t> {
     visit: Visit,
     /// What is shown of values that were made of secrets.
     hidden: Vec<(Slot, Value)>,
+    /// The first step that failed: what it should have captured is missing since.
+    failed: Option<String>,
 }
 
 impl<'p> Trial<'p> {
@@ -89,7 +95,8 @@ impl<'p> Trial<'p> {
     {
         let origin = Origin::new(self.plan.seed, self.plan.users.cookies);
         let origin = if let Some(known) = &memory.known { origin.knowing(known.clone()) } else { origin };
-        Walk { trial: self, place, targets, headers, visit: origin.visit(FIRST), hidden: memory.hidden.clone() }
+        let (visit, hidden, failed) = (origin.visit(FIRST), memory.hidden.clone(), memory.failed.clone());
+        Walk { trial: self, place, targets, headers, visit, hidden, failed }
     }
 }
 
@@ -146,28 +153,70 @@ impl Walk<'_> {
             let around = Surroundings { target: self.targets[which], flow: self.headers[which], names };
             Operation::compile(request, &request.name, around)
         };
-        let (operation, shown) = (compile(request, 0)?, compile(twin, 1)?);
+        let operations = [compile(request, 0)?, compile(twin, 1)?];
         let keeping = Keeping { headers: true, failed_bodies: Some(MOST_BODY) };
         let examination = Examination::compile(request, names, keeping)?;
         let mut tried = TriedStep { name: request.name.clone(), ..nothing(self.place) };
+        let began = self.trial.clock.now();
+        while self.once(request, &operations, &examination, &mut tried).await {
+            let Some(poll) = &request.poll else { break };
+            let patience = poll.timeout.min(LONGEST_POLL);
+            let waited = Duration::from_nanos(self.trial.clock.now().since(began));
+            if waited.saturating_add(poll.every) >= patience {
+                tried.outcome = Some(Outcome::TimedOut);
+                tried.reason = Some(format!("what it waits for did not come within {}", show_duration(patience)));
+                break;
+            }
+            tokio::time::sleep(poll.every).await;
+        }
+        self.note_failure(&mut tried);
+        Ok(tried)
+    }
+
+    /// Where an earlier step failed, one that lacks a value has not failed itself: a user would not have come to it.
+    fn note_failure(&mut self, tried: &mut TriedStep) {
+        match (&self.failed, tried.outcome) {
+            (Some(failed), Some(Outcome::NotBuilt)) => {
+                let missing = tried.reason.as_deref().and_then(|reason| reason.split(';').next()).unwrap_or_default();
+                (tried.outcome, tried.reason) = (None, Some(format!("`{failed}` failed before it: {missing}")));
+            }
+            (None, Some(outcome)) if outcome.is_failure() => self.failed = Some(tried.name.clone()),
+            _ => {}
+        }
+    }
+
+    /// One try. True when it is one of a poll that goes on.
+    async fn once(
+        &mut self,
+        request: &Request,
+        [operation, shown]: &[Operation; 2],
+        examination: &Examination,
+        tried: &mut TriedStep,
+    ) -> bool {
         let own = operation.timeout.unwrap_or_else(|| nanos(self.targets[0].timeout));
         let patience = Duration::from_nanos(own.unsigned_abs()).saturating_add(self.targets[0].connect_timeout);
-        let began = self.trial.clock.now().as_nanos();
-        let asking = self.ask([&operation, &shown], request.redirects, examination.wants(), &mut tried);
+        tried.tries += 1;
+        let began = self.trial.clock.now();
+        let asking = self.ask([operation, shown], request.redirects, examination.wants(), tried);
         let answer = match tokio::time::timeout(patience, asking).await {
             Ok(answer) => answer,
-            Err(_) => Err(Outcome::TimedOut),
+            Err(_) => {
+                tried.reason = Some(format!("no complete answer within {}", show_duration(patience)));
+                Err(Outcome::TimedOut)
+            }
         };
-        let took = self.trial.clock.now().as_nanos() - began;
+        let took = self.trial.clock.now().since(began);
         match answer {
             Ok((mut answer, redirects)) => {
-                answer.latency_ns = took.unsigned_abs();
-                tried.received = Some(received(&answer, took.unsigned_abs(), redirects));
-                self.examine(request, &examination, &answer, &mut tried);
+                answer.latency_ns = took;
+                tried.received = Some(received(&answer, took, redirects));
+                self.examine(request, examination, &answer, tried)
             }
-            Err(outcome) => tried.outcome = Some(outcome),
+            Err(outcome) => {
+                tried.outcome = Some(outcome);
+                false
+            }
         }
-        Ok(tried)
     }
 
     /// A step that asks a store, on a connection of its own.
@@ -244,18 +293,42 @@ impl Walk<'_> {
         Err(Outcome::NotBuilt)
     }
 
-    fn examine(&mut self, request: &Request, examination: &Examination, answer: &Answer, tried: &mut TriedStep) {
+    /// What the answer means. True when the poll it is for goes on.
+    fn examine(
+        &mut self,
+        request: &Request,
+        examination: &Examination,
+        answer: &Answer,
+        tried: &mut TriedStep,
+    ) -> bool {
         let judged = examination.examine(&mut self.visit, answer);
         tried.outcome = Some(judged.outcome);
         let mut counts = Vec::new();
         judged.checks.count_into(&mut counts);
         let checks = request.expect.checks.iter().chain(&request.expect.soft);
         tried.checks = checks.zip(&counts).map(|(check, count)| (check.name.clone(), count.passed > 0)).collect();
+        if judged.outcome == Outcome::UnexpectedStatus {
+            tried.reason = Some(format!("{} is not {}", answer.status, expected(&request.expect.status)));
+        }
+        if judged.next == Next::TryAgain {
+            return true;
+        }
         if matches!(judged.outcome, Outcome::Ok | Outcome::MissingCapture) {
             let value = |name: &str| self.trial.names.slot(name).and_then(|slot| self.visit.variable(slot)).cloned();
             tried.captures = request.captures.iter().map(|one| (one.name.clone(), value(&one.name))).collect();
         }
+        false
     }
+}
+
+/// The statuses that are right, as ranges.
+fn expected(codes: &[u16]) -> String {
+    if codes.is_empty() {
+        return "a 2xx or 3xx".to_owned();
+    }
+    let runs = codes.chunk_by(|a, b| a + 1 == *b).filter_map(|run| Some((*run.first()?, *run.last()?)));
+    let shown = runs.map(|(first, last)| if first == last { first.to_string() } else { format!("{first}-{last}") });
+    format!("among {}", shown.collect::<Vec<_>>().join(", "))
 }
 
 /// Hands out the requests of a step whose `when` does not hold.
@@ -273,6 +346,7 @@ fn nothing(place: &str) -> TriedStep {
         received: None,
         outcome: None,
         reason: None,
+        tries: 0,
         checks: Vec::new(),
         captures: Vec::new(),
     }

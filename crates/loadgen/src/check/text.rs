@@ -39,7 +39,9 @@ fn head(checked: &Checked<'_>) -> String {
     plan.stores.iter().for_each(|store| out += &format!("store      {}\n", store_words(store)));
     out += &format!("users      {}\n", users(plan));
     if !plan.setup.is_empty() || !plan.teardown.is_empty() {
-        out += &format!("once       {} steps before, {} after\n", plan.setup.len(), plan.teardown.len());
+        let parts = [(plan.setup.len(), "before"), (plan.teardown.len(), "after")].into_iter().filter(|(n, _)| *n > 0);
+        let parts = parts.map(|(n, when)| format!("{n} {} {when}", if n == 1 { "step" } else { "steps" }));
+        out += &format!("once       {}\n", parts.collect::<Vec<_>>().join(", "));
     }
     out
 }

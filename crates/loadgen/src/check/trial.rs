@@ -44,9 +44,14 @@ pub(super) fn text(tried: &[TriedStep]) -> String {
     let mut out = "\ntried, each step once\n".to_owned();
     out.extend(tried.iter().map(|step| veil.over(&block(step))));
     let failures = tried.iter().filter(|step| failed(step)).count();
-    out + &match failures {
-        0 => "\n  every step went as the plan expects\n".to_owned(),
-        _ => format!("\n  {failures} of {} steps did not go as the plan expects\n", tried.len()),
+    let left_out = tried.iter().filter(|step| step.outcome.is_none() && step.reason.is_some()).count();
+    out + &match (failures, left_out) {
+        (0, _) => "\n  every step went as the plan expects\n".to_owned(),
+        (_, 0) => format!("\n  {failures} of {} steps did not go as the plan expects\n", tried.len()),
+        _ => format!(
+            "\n  {failures} of {} steps did not go as the plan expects, {left_out} could not be tried for that\n",
+            tried.len()
+        ),
     }
 }
 
@@ -59,6 +64,7 @@ fn block(step: &TriedStep) -> String {
     if let Some(received) = &step.received {
         let redirects = match received.redirects {
             0 => String::new(),
+            1 => ", after a redirect".to_owned(),
             n => format!(", after {n} redirects"),
         };
         let (size, took) = (Unit::Bytes.show(received.body_bytes as f64), show_duration(received.took));
@@ -76,9 +82,13 @@ fn block(step: &TriedStep) -> String {
 
 fn ended(step: &TriedStep) -> String {
     match (step.outcome, &step.reason) {
-        (None, _) => "left out, its `when` does not hold".to_owned(),
-        (Some(outcome), Some(reason)) => format!("{}: {reason}", outcome.name()),
-        (Some(outcome), None) => outcome.name().to_owned(),
+        (None, None) => "left out, its `when` does not hold".to_owned(),
+        (None, Some(reason)) => format!("left out, {reason}"),
+        (Some(outcome), reason) => {
+            let tries = if step.tries > 1 { format!(" after {} tries", step.tries) } else { String::new() };
+            let reason = reason.as_ref().map_or_else(String::new, |reason| format!(": {reason}"));
+            format!("{}{tries}{reason}", outcome.name())
+        }
     }
 }
 
@@ -153,6 +163,7 @@ pub(super) fn json(tried: &[TriedStep]) -> Value {
             "step": step.name,
             "outcome": step.outcome.map(Outcome::name),
             "reason": step.reason,
+            "tries": step.tries,
             "sent": step.sent.as_ref().map(sent),
             "received": step.received.as_ref().map(received),
             "checks": checks.collect::<Vec<_>>(),
