@@ -281,6 +281,13 @@ impl Line {
     }
 }
 
+impl Exchange {
+    /// A request that could not be made.
+    pub(crate) fn without_request(now: i64, outcome: Outcome) -> Self {
+        Self { sent: now, done: now, parts: Parts::NONE, result: Err(outcome) }
+    }
+}
+
 impl Trip {
     fn without_answer(heart: &Heart, broken: Broken) -> Self {
         Self { head: None, done: heart.now(), result: Err(broken) }
@@ -294,6 +301,5 @@ pub(crate) fn owner(heart: &Heart, arrival: &Arrival) -> (u16, u64) {
 }
 
 pub(crate) fn failed(heart: &Heart, outcome: Outcome) -> Exchange {
-    let now = heart.now();
-    Exchange { sent: now, done: now, parts: Parts::NONE, result: Err(outcome) }
+    Exchange::without_request(heart.now(), outcome)
 }

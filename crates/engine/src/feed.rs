@@ -207,12 +207,13 @@ impl Feed {
 
     /// Puts an iteration away until its next request is due at `at`. A closed user whose phase is over by then does
     /// not go on, unless it is in the middle of a poll; false, and the iteration has ended.
-    pub(crate) fn pause(&mut self, now: i64, at: i64, journey: Box<Journey>) -> bool {
+    pub(crate) fn pause(&mut self, now: i64, at: i64, mut journey: Box<Journey>) -> bool {
         let goes_on = journey.polling.is_some() || at < self.leaves_at(&journey.arrival);
         if goes_on && self.closed_at == NEVER {
             self.paused.put(at, journey);
             return true;
         }
+        journey.stop();
         self.end(&journey.arrival, Ending { now, at, requests: journey.requests, visit: None });
         false
     }

@@ -11,6 +11,7 @@ use std::time::Duration;
 use plimsoll_record::ledger::Outcome;
 
 use crate::answer::{self, CheckResults};
+use crate::coded;
 use crate::exchange::{Errand, Exchange, Line};
 use crate::feed::{Due, Ending};
 use crate::heart::{Delay, Heart, Job};
@@ -19,7 +20,7 @@ use crate::program::Next;
 use crate::recorder::{Ended, Parts, ended};
 
 /// Where a walk through a flow has come to.
-enum Walked {
+pub(crate) enum Walked {
     /// To its end, which was known at `now`; later at `at` when it ends with a pause.
     Over { now: i64, at: i64, failed: bool },
     /// To a request that is due later.
@@ -27,14 +28,16 @@ enum Walked {
 }
 
 /// How one step ended.
-struct Stepped {
-    done: i64,
-    then: Then,
+pub(crate) struct Stepped {
+    pub(crate) done: i64,
+    pub(crate) then: Then,
+    /// Of the whole poll, when that has ended; of a group, nothing that counts.
+    pub(crate) outcome: Outcome,
 }
 
 /// What follows a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Then {
+pub(crate) enum Then {
     /// The next one.
     GoOn,
     /// The same once more, at that time: a poll.
@@ -52,7 +55,12 @@ pub(crate) async fn iterate(heart: &Rc<Heart>, line: &mut Line, job: Job) -> i64
         Due::Journey { journey, .. } => *journey,
     };
     line.fetch_own(heart, &journey.arrival).await;
-    match walk(heart, line, &mut journey, intended, delay).await {
+    let walked = match &heart.work.flow_of(&journey.arrival).code {
+        None => walk(heart, line, &mut journey, intended, delay).await,
+        // On the heap: every slot would keep room for it.
+        Some(code) => Box::pin(coded::walk(heart, line, &mut journey, code, intended, delay)).await,
+    };
+    match walked {
         Walked::Over { now, at, .. } => {
             let Journey { arrival, visit, requests, .. } = journey;
             let visit = heart.work.remembers.then_some(visit);
@@ -85,16 +93,16 @@ async fn walk(
 ) -> Walked {
     loop {
         let next = journey.next(&heart.work);
-        let Stepped { done, then } = match next {
+        let Stepped { done, then, .. } = match next {
             Next::Request(operation) | Next::Poll(operation) => {
                 let deadline = deadline_of(heart, journey, next, intended);
-                let exchange = line.exchange(heart, journey, Errand { operation, delay, deadline }).await;
+                let mut exchange = line.exchange(heart, journey, Errand { operation, delay, deadline }).await;
                 journey.requests += 1;
-                settle(heart, journey, next, intended, exchange)
+                settle(heart, journey, next, intended, &mut exchange)
             }
             // On the heap: few flows do several things at once, and every slot would keep room for it.
             Next::Group(group) => Box::pin(at_once(heart, line, journey, intended, group, delay)).await,
-            Next::End | Next::Failed(_) => Stepped { done: intended, then: Then::Fail },
+            Next::End | Next::Failed(_) => Stepped { done: intended, then: Then::Fail, outcome: Outcome::Unfinished },
         };
         let ahead = match then {
             Then::Fail => return Walked::Over { now: done, at: done, failed: true },
@@ -115,7 +123,7 @@ async fn walk(
 }
 
 /// From when on the answer is of no more use: the end of the poll that the request is a try of.
-fn deadline_of(heart: &Heart, journey: &Journey, next: Next, intended: i64) -> i64 {
+pub(crate) fn deadline_of(heart: &Heart, journey: &Journey, next: Next, intended: i64) -> i64 {
     let Next::Poll(operation) = next else { return i64::MAX };
     let began = journey.polling.map_or(intended, |polling| polling.intended);
     began.saturating_add(heart.work.poll(operation).timeout)
@@ -131,24 +139,36 @@ fn has_failed(heart: &Heart, next: Next) -> bool {
 }
 
 /// Enters the end of a request into the books, and of the poll if that was its last try.
-fn settle(heart: &Heart, journey: &mut Journey, next: Next, intended: i64, exchange: Exchange) -> Stepped {
+pub(crate) fn settle(
+    heart: &Heart,
+    journey: &mut Journey,
+    next: Next,
+    intended: i64,
+    exchange: &mut Exchange,
+) -> Stepped {
     let (Next::Request(operation) | Next::Poll(operation)) = next else { unreachable!("only requests are sent") };
     let sent = exchange.sent;
     let (end, judged) = judge(heart, journey, intended, operation, exchange);
     heart.end(&end);
-    let then = match (next, judged) {
+    let (then, outcome) = match (next, judged) {
         (Next::Poll(_), judged) => {
             let polling = journey.polling.take().unwrap_or(Polling { intended, sent });
             settle_poll(heart, journey, polling, &end, judged)
         }
-        (_, answer::Next::End) => Then::Fail,
-        (_, answer::Next::GoOn | answer::Next::TryAgain) => Then::GoOn,
+        (_, answer::Next::End) => (Then::Fail, end.outcome),
+        (_, answer::Next::GoOn | answer::Next::TryAgain) => (Then::GoOn, end.outcome),
     };
-    Stepped { done: end.done, then }
+    Stepped { done: end.done, then, outcome }
 }
 
-/// What follows a try, which ended with `end`.
-fn settle_poll(heart: &Heart, journey: &mut Journey, polling: Polling, end: &Ended, judged: answer::Next) -> Then {
+/// What follows a try, which ended with `end`, and how the poll ended if that was its last one.
+fn settle_poll(
+    heart: &Heart,
+    journey: &mut Journey,
+    polling: Polling,
+    end: &Ended,
+    judged: answer::Next,
+) -> (Then, Outcome) {
     let poll = heart.work.poll(end.operation);
     let again = end.done.saturating_add(poll.every);
     let (outcome, then) = match judged {
@@ -158,7 +178,7 @@ fn settle_poll(heart: &Heart, journey: &mut Journey, polling: Polling, end: &End
         }
         answer::Next::TryAgain => {
             journey.polling = Some(polling);
-            return Then::Again(again);
+            return (Then::Again(again), end.outcome);
         }
         answer::Next::GoOn => (end.outcome, Then::GoOn),
         answer::Next::End => (end.outcome, Then::Fail),
@@ -166,7 +186,7 @@ fn settle_poll(heart: &Heart, journey: &mut Journey, polling: Polling, end: &End
     let Polling { intended, sent } = polling;
     let (operation, checks) = (end.operation + 1, CheckResults::NONE);
     heart.end_poll(&Ended { operation, intended, sent, outcome, checks, parts: Parts::NONE, ..*end });
-    then
+    (then, outcome)
 }
 
 /// What came of a request, for the books and for the iteration.
@@ -175,14 +195,14 @@ fn judge(
     journey: &mut Journey,
     intended: i64,
     operation: u16,
-    exchange: Exchange,
+    exchange: &mut Exchange,
 ) -> (Ended, answer::Next) {
     let mut end = ended(&journey.arrival, operation, intended, exchange.sent, exchange.done);
     end.parts = exchange.parts;
-    match exchange.result {
-        Ok(mut answer) => {
+    match &mut exchange.result {
+        Ok(answer) => {
             end.retries = answer.retries;
-            match heart.work.examinations[usize::from(operation)].since(&answer) {
+            match heart.work.examinations[usize::from(operation)].since(answer) {
                 Some(Ok(sent_ns)) => {
                     let at = heart.since_monotonic(sent_ns).min(end.done);
                     (end.intended, end.sent) = (at, at);
@@ -192,16 +212,16 @@ fn judge(
             }
             let intended = end.intended;
             answer.latency_ns = end.done.saturating_sub(intended).max(0).cast_unsigned();
-            let judged = heart.work.examinations[usize::from(operation)].examine(&mut journey.visit, &answer);
+            let judged = heart.work.examinations[usize::from(operation)].examine(&mut journey.visit, answer);
             (end.status, end.body_bytes) = (answer.status, answer.body_bytes);
             (end.outcome, end.checks) = (judged.outcome, judged.checks);
             if end.outcome.is_failure() {
-                heart.keep_failure(&end, judged.failed_check, &answer);
+                heart.keep_failure(&end, judged.failed_check, answer);
             }
             (end, judged.next)
         }
         Err(outcome) => {
-            end.outcome = outcome;
+            end.outcome = *outcome;
             (end, answer::Next::End)
         }
     }
@@ -254,7 +274,7 @@ async fn at_once(
     line.adopt(heart.idle().take_spare()).await;
     heart.end_group();
     journey.join(&heart.work, group, branches);
-    Stepped { done, then: if failed { Then::Fail } else { Then::GoOn } }
+    Stepped { done, then: if failed { Then::Fail } else { Then::GoOn }, outcome: Outcome::Unfinished }
 }
 
 /// One branch of a group, from its beginning to its end.

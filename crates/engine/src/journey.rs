@@ -6,13 +6,14 @@
 
 use plimsoll_plan::ThinkTime;
 
+use crate::coded::Running;
 use crate::feed::Arrival;
 use crate::program::{Cursor, Failure, Mind, Next};
 use crate::visit::{Iteration, Visit};
 use crate::workload::{PhaseLoad, Workload};
 
 /// An iteration under way.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct Journey {
     pub(crate) arrival: Arrival,
     pub(crate) visit: Visit,
@@ -23,6 +24,8 @@ pub(crate) struct Journey {
     pub(crate) requests: u32,
     /// It is one of the branches of a group: phases' think times are left out there.
     inside: bool,
+    /// The function that says how it goes on, where the flow is one, once it was called.
+    pub(crate) code: Option<Box<Running>>,
 }
 
 /// A poll whose first try was sent.
@@ -84,13 +87,34 @@ impl Journey {
             Some(visit) => work.origin.next(visit, iteration),
             None => work.origin.visit(iteration),
         };
-        Self { arrival, visit, cursor: Cursor::default(), polling: None, requests: 0, inside: false }
+        Self { arrival, visit, cursor: Cursor::default(), polling: None, requests: 0, inside: false, code: None }
     }
 
     /// What it stands before.
     #[inline]
     pub(crate) fn next(&mut self, work: &Workload) -> Next {
+        if let Some(code) = &mut self.code {
+            return code.next(&mut self.visit);
+        }
         self.advance(work, &mut None)
+    }
+
+    /// Lets its function run; see [`Running::poll`].
+    pub(crate) fn poll_code(&mut self, cx: &mut std::task::Context<'_>) -> std::task::Poll<()> {
+        let Self { code, visit, .. } = self;
+        code.as_mut().map_or(std::task::Poll::Ready(()), |code| code.poll(visit, cx))
+    }
+
+    /// Its function, which was called.
+    pub(crate) fn running(&mut self) -> &mut Running {
+        self.code.as_mut().expect("the function of a flow is called before anything else is done with it")
+    }
+
+    /// It does not go on.
+    pub(crate) fn stop(&mut self) {
+        if let Some(code) = self.code.take() {
+            code.stop(&mut self.visit);
+        }
     }
 
     /// Runs ahead from its beginning to the first request, which is due when its pauses are over.
@@ -115,7 +139,7 @@ impl Journey {
 
     /// The pause of a closed phase's users between two requests, where the flow has none of its own.
     #[inline]
-    fn habit(&self, work: &Workload) -> i64 {
+    pub(crate) fn habit(&self, work: &Workload) -> i64 {
         match &work.phases[usize::from(self.arrival.phase)].load {
             PhaseLoad::Closed(crowd) if !self.inside && crowd.think != ThinkTime::None => {
                 self.visit.draw().think_ns(crowd.think, 0)
@@ -139,7 +163,7 @@ impl Journey {
         let visits = self.visit.clone().group();
         let branch = |(index, cursor): (u32, Cursor)| {
             let visit = if group.forgets() { visits.copy(index + 1) } else { visits.branch(index) };
-            Self { arrival: self.arrival, visit, cursor, polling: None, requests: 0, inside: true }
+            Self { arrival: self.arrival, visit, cursor, polling: None, requests: 0, inside: true, code: None }
         };
         (0..).zip(group.branches(&self.cursor)).map(branch).collect()
     }

@@ -52,7 +52,65 @@
 //! of the channel how it goes, and a clone of the [`StopHandle`] ends the run: gracefully when asked once, at once when
 //! asked twice. The plan of a file is run the same way: [`plimsoll_plan::parse`] makes it.
 //!
-//! For so many requests to one URL there is [`quick_plan`]:
+//! # Flows that are async functions
+//!
+//! What steps cannot say, code can: [`Run::with_flow`] puts an async function in the place of a flow's steps. The plan
+//! still says which requests there are, so that the record and the criteria know them before the first one; the function
+//! asks for them by name, in any order, as often as it likes. Everything else stays the engine's: when iterations
+//! begin, clocks, ledger, histograms, checks and captures, connections, and every draw of the seed. A function that does
+//! what the steps say leaves the record that they would.
+//!
+//! ```
+//! # use std::sync::mpsc;
+//! use std::time::Duration;
+//!
+//! # use plimsoll_engine::fake::{FakeServer, Reply, Script};
+//! use plimsoll_engine::{Context, FlowError, Run, StopHandle, User};
+//! use plimsoll_plan::Plan;
+//! use plimsoll_plan::build::{closed, flow, get, post};
+//! # use plimsoll_record::RunDir;
+//!
+//! async fn buy(user: User, mut cx: Context) -> Result<(), FlowError> {
+//!     let look = cx.request("look").await?; // a request that fails ends the iteration, as a step does
+//!     if look.json()?["price"].as_u64() < Some(20) || user.iteration() == 3 {
+//!         cx.think(Duration::from_millis(2)).await?; // keeps no connection from others
+//!         cx.request("order").await?;
+//!     }
+//!     Ok(())
+//! }
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let server = FakeServer::start(Script { replies: vec![Reply::Body(r#"{"price": 30}"#)], ..Script::default() })?;
+//! # let directory = tempfile::tempdir()?;
+//! let plan = Plan::builder("shop")
+//!     .target(server.url())
+//!     .phase(closed("people", 8).iterations_per_user(3))
+//!     .flow(flow("buy").step(get("look", "/things/1").capture("price", "$.price")).step(post("order", "/orders").body("{price}")))
+//!     .build()?;
+//! # let record = RunDir::create_or_join(directory.path(), &plan.name, "example 1.0")?;
+//! # let (events, _progress) = mpsc::sync_channel(64);
+//! let run = Run::prepare(&plan, &record, "example 1.0")?.with_flow("buy", buy)?;
+//! let outcome = run.run(&StopHandle::new(), events)?;
+//! assert_eq!((outcome.answered, outcome.failures), (8 * 3 + 8, 0));
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! - The first request must be the first step of the plan's flow: its arrival is scheduled before the function is called.
+//!   Later ones are intended when the one before them ended, or when a pause did, as in flows of steps; so is the phase's
+//!   own think time between two requests without a pause.
+//! - [`Context::think`] puts the iteration away until it is due. Whatever else a function awaits, it may, but it keeps its
+//!   connection meanwhile; it runs on the thread of a worker, so it must not block it.
+//! - When the run is stopped, or a closed user's phase is over, the next request or pause is [`FlowError::Stopped`]. A
+//!   function that was thinking is told at once, and can say goodbye as long as it waits for nothing. What is still
+//!   under way when the drain is over is dropped.
+//! - A function that panics, or asks for what the plan does not have, costs its iteration: the record counts them with
+//!   the first reason, and the run ends as failed.
+//! - It costs an allocation per iteration, and answers are kept to be looked at.
+//!
+//! # So many requests to one URL
+//!
+//! For those there is [`quick_plan`]:
 //!
 //! ```
 //! # use std::sync::mpsc;
@@ -99,6 +157,7 @@ mod text;
 mod workload;
 
 mod answer;
+mod coded;
 mod connection;
 mod exchange;
 mod heart;
@@ -128,6 +187,7 @@ mod fixtures;
 mod simulated;
 
 pub use answer::ExamineError;
+pub use coded::{Context, FlowError, Reply, User, WithFlowError};
 pub use connection::{Handshakes, RouteError, TlsError, TlsFailure};
 pub use event::Event;
 pub use health::{HealthError, health_check};

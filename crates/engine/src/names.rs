@@ -77,6 +77,11 @@ impl Names {
         self.slots.get(name).copied()
     }
 
+    /// All variables.
+    pub(crate) fn slots(&self) -> &HashMap<String, Slot> {
+        &self.slots
+    }
+
     /// How many variables there are.
     pub(crate) fn count(&self) -> usize {
         self.slots.len()

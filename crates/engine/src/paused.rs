@@ -68,7 +68,11 @@ impl Paused {
     /// Drops all of them; how many were in the middle of a poll.
     pub(crate) fn drop_all(&mut self) -> u64 {
         let all = self.sleeping.drain().chain(self.due.drain(..));
-        all.filter(|sleeper| sleeper.journey.polling.is_some()).count() as u64
+        let stop = |mut sleeper: Sleeper| {
+            sleeper.journey.stop();
+            u64::from(sleeper.journey.polling.is_some())
+        };
+        all.map(stop).sum()
     }
 
     pub(crate) fn is_empty(&self) -> bool {

@@ -148,6 +148,16 @@ impl Program {
         program
     }
 
+    /// Only this: a request, or a poll.
+    pub(crate) fn only(next: Next) -> Self {
+        let code = match next {
+            Next::Request(operation) => vec![Instruction::Request(operation), Instruction::End],
+            Next::Poll(operation) => vec![Instruction::Poll(operation), Instruction::End],
+            Next::Group(_) | Next::End | Next::Failed(_) => vec![Instruction::End],
+        };
+        Self { code, ..Self::default() }
+    }
+
     /// The operation it begins with, where that is known beforehand.
     pub(crate) fn first_operation(&self) -> Option<u16> {
         match self.code[0] {

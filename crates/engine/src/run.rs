@@ -16,6 +16,7 @@ use plimsoll_record::{Offset, RunClock, RunDir};
 use tokio::sync::mpsc;
 
 use crate::answer::check_facts;
+use crate::coded::{Code, CodeSetup, Context, FlowError, User, WithFlowError};
 use crate::collector::{Collected, Collector, CollectorSetup, Files};
 use crate::connection::{Handshakes, PoolSetup, Route, RouteError, Tls};
 use crate::event::{Event, PhaseSpan};
@@ -98,6 +99,8 @@ pub struct Run {
     setup: Option<Stage>,
     teardown: Option<Stage>,
     operations: Vec<String>,
+    /// What functions in the place of flows are made of.
+    flows: Vec<CodeSetup>,
     checks: Vec<CheckFact>,
     route: Arc<Route>,
     target: Target,
@@ -142,8 +145,10 @@ impl Run {
         let workers = workers(plan, &work, connections);
         let tick = Tick::choose(plan.generator.precision, &work, workers);
         let (setup, teardown) = (Stage::setup(plan)?, Stage::teardown(plan)?);
+        let flows = CodeSetup::of_plan(plan, &work.slots);
         Ok(Self {
             work,
+            flows,
             setup,
             teardown,
             operations: plan.operations(),
@@ -160,6 +165,37 @@ impl Run {
             directory: directory.clone(),
             producer: producer.to_owned(),
         })
+    }
+
+    /// Lets an async function go through the flow of this name, in place of its steps. What the plan says of the flow
+    /// stays: its weight and pacing, and the requests of its steps, which the function asks for by their names. Which of
+    /// them, in which order, and with which pauses between them, is the function's: the steps' own order, pauses, loops
+    /// and conditions are passed over. It begins with the first of them, which is due when the arrival is.
+    ///
+    /// The function is called once per iteration, on the thread of the worker that runs it. It may await anything, and
+    /// keeps its connection from others while it awaits something other than [`Context::think`]. What it returns as an
+    /// error is in the record's notes; when it panics or asks for what the plan does not have, the run goes on and ends
+    /// as failed. When the run is stopped, the next thing it asks for is [`FlowError::Stopped`].
+    ///
+    /// # Errors
+    /// [`WithFlowError`] when the plan has no flow of this name.
+    pub fn with_flow<F, Fut>(mut self, name: &str, function: F) -> Result<Self, WithFlowError>
+    where
+        F: Fn(User, Context) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<(), FlowError>> + 'static,
+    {
+        let unknown = || {
+            let known: Vec<String> = self.flows.iter().map(|setup| format!("`{}`", setup.flow)).collect();
+            WithFlowError::UnknownFlow { name: name.to_owned(), known: known.join(", ") }
+        };
+        let index = self.flows.iter().position(|setup| setup.flow == name).ok_or_else(unknown)?;
+        let setup = self.flows[index].clone();
+        let operations = setup.operations();
+        if let Some(code) = Code::new(setup, function) {
+            let work = Arc::get_mut(&mut self.work).expect("workers get it when the run begins");
+            work.run_code(index, code, operations.into_iter());
+        }
+        Ok(self)
     }
 
     /// Runs the setup; what it says for the record, and what every user knows from it.
@@ -229,7 +265,7 @@ impl Run {
             let text = clean_up(teardown, &self.route, clock, known.as_ref());
             collector.note(clock.now(), text)?;
         }
-        finish(collector, &clock, stop, &self.route)
+        finish(collector, &clock, stop, &self.route, &self.work)
     }
 
     fn open_record(&self, clock: &RunClock, start: Offset) -> Result<(TrafficWriter, Files), WriteError> {
@@ -357,11 +393,13 @@ fn finish(
     clock: &RunClock,
     stop: &StopHandle,
     route: &Route,
+    work: &Workload,
 ) -> Result<RunOutcome, RunError> {
     let now = clock.now();
     let broken = collector.broken();
+    let faults: Vec<_> = work.flows.iter().filter_map(|flow| flow.code.as_ref()?.faults()).collect();
     let reason = match stop.wish() {
-        _ if broken > 0 => EndReason::Failed,
+        _ if broken > 0 || faults.iter().any(|(_, mistaken)| *mistaken) => EndReason::Failed,
         Stop::No => EndReason::Completed,
         Stop::Gracefully | Stop::Now if stop.reason().is_some() => EndReason::Stopped,
         Stop::Gracefully | Stop::Now => EndReason::Interrupted,
@@ -371,6 +409,9 @@ fn finish(
     }
     if broken > 0 {
         let text = format!("{broken} worker threads broke down; their last interval is lost");
+        collector.note(now, text)?;
+    }
+    for (text, _) in faults {
         collector.note(now, text)?;
     }
     if let Some(failure) = route.tls().and_then(Tls::failure) {

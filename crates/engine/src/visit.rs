@@ -217,6 +217,12 @@ impl Visit {
         self.run.of(u64::from(self.iteration.phase)).of(self.iteration.ordinal)
     }
 
+    /// Takes it away for a while, and leaves one behind that knows nothing.
+    pub(crate) fn lend(&mut self) -> Self {
+        let hollow = Self { cookies: None, ..self.clone_without_values() };
+        std::mem::replace(self, hollow)
+    }
+
     fn clone_without_values(&self) -> Self {
         let Self { iteration, turn, run, branch, .. } = *self;
         let (drawn, cookies) = (Cell::new(0), self.cookies.clone());

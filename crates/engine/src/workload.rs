@@ -6,6 +6,7 @@ mod crowd;
 mod phases;
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 use std::num::{NonZeroU32, NonZeroU64};
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,6 +17,7 @@ use plimsoll_plan::{Condition, HttpVersion, Plan, Poll, Request, Session, Store,
 use url::Url;
 
 use crate::answer::{CheckTable, Examination, ExamineError, Keeping, Test};
+use crate::coded::Code;
 use crate::data::Set;
 use crate::draw::Weights;
 use crate::feed::Arrival;
@@ -109,6 +111,8 @@ pub(crate) struct Workload {
     /// The part of the plan that is this generator's own.
     pub(crate) segment: Share,
     weights: Weights,
+    /// Where variables stand in a visit.
+    pub(crate) slots: HashMap<String, Slot>,
 }
 
 /// What sending a request involves beside the request itself.
@@ -142,6 +146,8 @@ pub(crate) struct Flow {
     pub(crate) pacing: Option<i64>,
     /// Data without whose rows no iteration begins.
     pub(crate) ends_with: Vec<Arc<Set>>,
+    /// The function that goes through it in place of its steps. Then `program` is only what it begins with.
+    pub(crate) code: Option<Arc<Code>>,
 }
 
 impl Workload {
@@ -156,7 +162,7 @@ impl Workload {
             let program = Program::compile(&flow.steps, &mut texts);
             let ends_with = names.sets().that_end(holes::of_flow(flow, Some(target)));
             let first = program.first_operation().filter(|_| ends_with.is_empty());
-            Flow { first, program, pacing: flow.pacing.map(nanos), ends_with }
+            Flow { first, program, pacing: flow.pacing.map(nanos), ends_with, code: None }
         });
         let flows: Vec<Flow> = flows.collect();
         let keeping = Keeping { headers: plan.users.cookies, failed_bodies: plan.generator.failed_bodies };
@@ -185,6 +191,7 @@ impl Workload {
             remembers: plan.users.cookies || names.count() > 0,
             segment,
             weights: Weights::new(plan.flows.iter().map(|flow| flow.weight)),
+            slots: names.slots().clone(),
         })
     }
 
@@ -196,6 +203,18 @@ impl Workload {
     /// From now on every visit begins with this.
     pub(crate) fn know(&mut self, known: &Known) {
         self.origin = self.origin.clone().knowing(Arc::clone(known));
+    }
+
+    /// From now on a function goes through a flow. Where the flow has no request, nothing changes.
+    pub(crate) fn run_code(&mut self, flow: usize, code: Code, operations: impl Iterator<Item = u16>) {
+        let Flow { first, program, ends_with, code: place, .. } = &mut self.flows[flow];
+        *program = Program::only(code.first());
+        *first = program.first_operation().filter(|_| ends_with.is_empty());
+        *place = Some(Arc::new(code));
+        self.begins_with_requests = self.flows.iter().all(|flow| flow.first.is_some());
+        for operation in operations {
+            self.examinations[usize::from(operation)].keep_all();
+        }
     }
 
     /// The number of (phase, operation) pairs, and so of cells.

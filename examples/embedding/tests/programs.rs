@@ -23,6 +23,18 @@ fn a_fixed_rate_is_offered_and_answered() {
 }
 
 #[test]
+fn people_bargain_as_their_function_says() {
+    let output = output_of(env!("CARGO_BIN_EXE_bargain"));
+    let count = |name: &str| -> u64 {
+        let line = output.lines().find_map(|line| line.strip_prefix(&format!("{name}: ")));
+        line.unwrap_or_else(|| panic!("{output}")).parse().unwrap()
+    };
+    // Thirty iterations, each of up to five looks, most of which end with a bargain.
+    assert!((30..=150).contains(&count("look")) && (1..=30).contains(&count("buy")), "{output}");
+    assert!(output.contains(", 0 failures"), "{output}");
+}
+
+#[test]
 fn people_go_through_their_flow() {
     let output = output_of(env!("CARGO_BIN_EXE_people"));
     let lines = [

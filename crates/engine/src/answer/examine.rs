@@ -97,6 +97,11 @@ impl Examination {
         })
     }
 
+    /// Everything is kept of the answers, for whoever asks.
+    pub(crate) fn keep_all(&mut self) {
+        self.wants = self.wants.all();
+    }
+
     /// What a connection must keep of the answers.
     pub(crate) fn wants(&self) -> Wants {
         self.wants

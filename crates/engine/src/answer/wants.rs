@@ -46,6 +46,11 @@ impl Wants {
         wants
     }
 
+    /// Everything.
+    pub(crate) fn all(self) -> Self {
+        Self { headers: true, body: BodyWish::Whole, ..self }
+    }
+
     /// True when neither headers nor body need be kept.
     pub(crate) fn is_nothing(self) -> bool {
         self == Self::NOTHING

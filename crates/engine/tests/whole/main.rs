@@ -5,6 +5,7 @@ mod server;
 mod service;
 mod support;
 
+mod coded;
 mod http2;
 mod loads;
 mod local;

@@ -220,3 +220,9 @@ pub enum ThinkTime {
         mean: Duration,
     },
 }
+
+impl From<Duration> for ThinkTime {
+    fn from(always: Duration) -> Self {
+        Self::Constant(always)
+    }
+}
