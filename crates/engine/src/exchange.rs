@@ -19,11 +19,11 @@ use crate::answer::{Answer, Wants};
 use crate::connection::{Broken, Connection, HeadWatch, connect, connect_failed};
 use crate::feed::Arrival;
 use crate::heart::{Delay, Heart};
-use crate::journey::Journey;
+use crate::journey::{Journey, Polling};
 use crate::recorder::Parts;
 use crate::redirects;
 use crate::request::{Operation, RequestBody};
-use crate::slot::Slot;
+use crate::slot::{Slot, UnderWay};
 use crate::store;
 use crate::workload::PhaseLoad;
 
@@ -41,6 +41,7 @@ pub(crate) struct Line {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Errand {
     pub(crate) operation: u16,
+    pub(crate) intended: i64,
     pub(crate) delay: Delay,
     /// From when on the whole is of no more use.
     pub(crate) deadline: i64,
@@ -123,11 +124,15 @@ impl Line {
     /// One request on the kept connection or, when there is none, on a new one. A connection that turns out to be
     /// closed before anything was written is replaced, once.
     pub(crate) async fn exchange(&mut self, heart: &Rc<Heart>, journey: &Journey, errand: Errand) -> Exchange {
+        self.note(heart, journey, errand);
         if let Some(call) = &heart.work.calls[usize::from(errand.operation)] {
             // On the heap: every slot would keep room for it.
-            return Box::pin(store::exchange(self, heart, journey, errand, call)).await;
+            let exchange = Box::pin(store::exchange(self, heart, journey, errand, call)).await;
+            self.note_end();
+            return exchange;
         }
         let mut exchange = self.try_twice(heart, journey, errand).await;
+        self.note_end();
         exchange.parts.waited = errand.delay.waited();
         exchange.parts.opening = self.opening.take();
         if heart.connections == ConnectionUse::New
@@ -136,6 +141,21 @@ impl Line {
             connection.close();
         }
         exchange
+    }
+
+    /// Notes the request, in case that the run ends before it does.
+    fn note(&self, heart: &Heart, journey: &Journey, errand: Errand) {
+        let Some(slot) = &self.slot else { return };
+        let Errand { operation, intended, .. } = errand;
+        let polled = heart.work.steps[usize::from(operation)].poll.is_some();
+        let poll = polled.then(|| journey.polling.unwrap_or(Polling { intended, sent: intended }));
+        slot.begin(UnderWay { phase: journey.arrival.phase, operation, intended, sent: None, poll });
+    }
+
+    fn note_end(&self) {
+        if let Some(slot) = &self.slot {
+            slot.end();
+        }
     }
 
     async fn try_twice(&mut self, heart: &Rc<Heart>, journey: &Journey, errand: Errand) -> Exchange {
@@ -185,6 +205,9 @@ impl Line {
         let wants = heart.work.examinations[usize::from(errand.operation)].wants();
         let sent = heart.now();
         heart.sent(errand.delay, sent);
+        if let Some(slot) = &self.slot {
+            slot.sent(sent);
+        }
         let deadline = sent.saturating_add(operation.timeout.unwrap_or(heart.timeout)).min(errand.deadline);
         let copy = (facts.redirects > 0 || journey.visit.has_cookies()).then(|| request.clone());
         let mut trip = self.round_trip(heart, request, wants, (sent, deadline)).await;

@@ -11,8 +11,9 @@ mod threshold;
 
 use std::sync::Arc;
 
-use crate::journey::{Begun, Journey};
+use crate::journey::{Begun, Entry, Journey};
 use crate::paused::{Paused, Woken};
+use crate::program::Next;
 use crate::schedule::Share;
 use crate::visit::Visit;
 use crate::workload::{NEVER, PhaseLoad, Workload};
@@ -97,6 +98,8 @@ pub(crate) struct Feed {
     closed_at: i64,
     entries: Entries,
     paused: Paused,
+    /// What dropped iterations had in the books: the cell, and when it was intended.
+    abandoned: Vec<(usize, i64)>,
     memory: Memory,
     /// Iterations that ended without a request.
     empty: Vec<(Box<Journey>, i64)>,
@@ -135,6 +138,7 @@ impl Feed {
             closed_at: NEVER,
             entries: Entries::new(work.cells()),
             paused: Paused::default(),
+            abandoned: Vec::new(),
             empty: Vec::new(),
             cut_short: 0,
         }
@@ -252,7 +256,51 @@ impl Feed {
     pub(crate) fn close(&mut self, now: i64) -> u64 {
         self.count_due(now);
         self.closed_at = self.closed_at.min(now);
-        self.paused.drop_all()
+        self.abandon_paused()
+    }
+
+    /// Hands everything that was counted as scheduled and never handed out to `each`: its cell, and when it was
+    /// intended. For the end of a run: iterations that pause are dropped.
+    pub(crate) fn take_waiting(&mut self, mut each: impl FnMut(usize, i64)) {
+        self.abandon_paused();
+        self.abandoned.drain(..).for_each(|(cell, intended)| each(cell, intended));
+        let Self { work, sources, memory, .. } = self;
+        let mut arrival_waits = |arrival: Arrival| {
+            if let Some(first) = work.flow_of(&arrival).first {
+                return each(work.cell(arrival.phase, first), arrival.intended);
+            }
+            let mut journey = Journey::new(work, arrival, memory.look(&arrival));
+            let ahead = journey.begin(work);
+            if ahead.next.is_work() && ahead.at == arrival.intended {
+                let each = &mut |entry: Entry| each(work.cell(arrival.phase, entry.operation), arrival.intended);
+                journey.each_due(work, each);
+            }
+        };
+        for source in sources {
+            match source {
+                Source::Open(open) => open.each_waiting(work, &mut arrival_waits),
+                Source::Closed(closed) => closed.each_waiting(work, &mut arrival_waits),
+            }
+        }
+    }
+
+    /// Drops all iterations that pause, and notes what of theirs is in the books. Returns how many were in the middle of
+    /// a poll.
+    fn abandon_paused(&mut self) -> u64 {
+        let Self { work, paused, abandoned, .. } = self;
+        let mut polls = 0;
+        paused.drop_all(|mut journey, due| {
+            let phase = journey.arrival.phase;
+            if let Some(at) = due {
+                journey.each_due(work, &mut |entry| abandoned.push((work.cell(phase, entry.operation), at)));
+            }
+            if let (Some(polling), Next::Poll(operation)) = (journey.polling, journey.next(work)) {
+                abandoned.push((work.cell(phase, operation + 1), polling.intended));
+                polls += 1;
+            }
+            journey.stop();
+        });
+        polls
     }
 
     /// True when nothing is due at `now` and nothing will be.

@@ -18,7 +18,7 @@ use crate::feed::{Arrival, Due, Ending, Feed};
 use crate::journal::FailedAnswer;
 use crate::journey::Journey;
 use crate::recorder::{Ended, Recorder};
-use crate::slot::Slot;
+use crate::slot::{Slot, UnderWay};
 use crate::slots::Slots;
 use crate::store::Stores;
 use crate::tick::Tick;
@@ -402,9 +402,11 @@ impl Heart {
         self.recorder.borrow().collector_is_gone()
     }
 
-    /// Feed and books, when driver and slots are gone.
-    pub(crate) fn into_books(self) -> (Feed, Recorder) {
-        (self.feed.into_inner(), self.recorder.into_inner())
+    /// Feed, books, and what was under way, when driver and slots are gone.
+    pub(crate) fn into_books(self) -> (Feed, Recorder, Vec<UnderWay>) {
+        let slots = self.slots.into_inner();
+        let under_way = slots.all.iter().flatten().filter_map(|slot| slot.under_way()).collect();
+        (self.feed.into_inner(), self.recorder.into_inner(), under_way)
     }
 
     fn has_capacity(&self) -> bool {

@@ -96,7 +96,7 @@ async fn walk(
         let Stepped { done, then, .. } = match next {
             Next::Request(operation) | Next::Poll(operation) => {
                 let deadline = deadline_of(heart, journey, next, intended);
-                let mut exchange = line.exchange(heart, journey, Errand { operation, delay, deadline }).await;
+                let mut exchange = line.exchange(heart, journey, Errand { operation, intended, delay, deadline }).await;
                 journey.requests += 1;
                 settle(heart, journey, next, intended, &mut exchange)
             }

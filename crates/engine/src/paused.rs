@@ -65,14 +65,10 @@ impl Paused {
         }
     }
 
-    /// Drops all of them; how many were in the middle of a poll.
-    pub(crate) fn drop_all(&mut self) -> u64 {
-        let all = self.sleeping.drain().chain(self.due.drain(..));
-        let stop = |mut sleeper: Sleeper| {
-            sleeper.journey.stop();
-            u64::from(sleeper.journey.polling.is_some())
-        };
-        all.map(stop).sum()
+    /// Hands all of them over, each with the time since which it is counted as scheduled, if it is.
+    pub(crate) fn drop_all(&mut self, mut each: impl FnMut(Box<Journey>, Option<i64>)) {
+        self.due.drain(..).for_each(|sleeper| each(sleeper.journey, Some(sleeper.at)));
+        self.sleeping.drain().for_each(|sleeper| each(sleeper.journey, None));
     }
 
     pub(crate) fn is_empty(&self) -> bool {

@@ -1,25 +1,26 @@
 //! What one worker writes down: counters per (phase, operation), swapped out whole once per interval.
 //!
-//! A request costs two histogram increments, a ledger increment and a few comparisons; no lock, no channel, no text.
+//! A request costs three histogram increments, a ledger increment and a few comparisons; no lock, no channel, no text.
 //! Intervals lie on a fixed grid, the same for all workers. Times are nanoseconds from the start of the traffic.
+
+mod cell;
 
 use std::sync::Arc;
 
 use plimsoll_record::Offset;
-use plimsoll_record::checks::CheckCount;
-use plimsoll_record::latency::{Histogram, Latency};
-use plimsoll_record::ledger::{Ledger, Outcome};
+use plimsoll_record::latency::Histogram;
+use plimsoll_record::ledger::Outcome;
 use plimsoll_record::requests::RequestRow;
-use plimsoll_record::timings::{Opening, Timings};
-use plimsoll_record::traffic::{Exemplar, SlowRequest};
+use plimsoll_record::traffic::SlowRequest;
 use tokio::sync::mpsc;
 
-use crate::answer::{CheckResults, merge_counts};
-use crate::feed::{Arrival, Feed};
+use crate::feed::Feed;
 use crate::journal::{FailedAnswer, Journal, JournalSetup};
 use crate::journey::{Begun, Entry};
 use crate::own::ThreadWaits;
+use crate::slot::UnderWay;
 use crate::workload::Workload;
+pub(crate) use cell::{Cell, Ended, Parts, ended};
 
 /// What a worker tells the collector.
 #[derive(Debug)]
@@ -77,138 +78,6 @@ pub(crate) struct OwnCosts {
     pub(crate) held_up_ns: u64,
     /// Iterations that could not go on although no request of theirs failed.
     pub(crate) cut_short: u64,
-}
-
-/// One operation in one phase in one interval.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Cell {
-    pub(crate) ledger: Ledger,
-    pub(crate) served: Latency,
-    pub(crate) limited: Option<Box<Latency>>,
-    pub(crate) censored: Option<Box<Latency>>,
-    pub(crate) timings: Timings,
-    pub(crate) statuses: Vec<(u16, u64)>,
-    /// How often the operation's checks held, in their order, as far as any was made. Without checks, no memory.
-    pub(crate) checks: Vec<CheckCount>,
-    pub(crate) body_bytes: u64,
-    /// Transactions that were begun anew.
-    pub(crate) retries: u64,
-    pub(crate) worst: Option<Exemplar>,
-}
-
-/// One request that ended.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Ended {
-    pub(crate) user: u64,
-    /// Which of the user's iterations it belongs to, from 1; 0 where that is not known.
-    pub(crate) iteration: u32,
-    pub(crate) phase: u16,
-    pub(crate) operation: u16,
-    pub(crate) intended: i64,
-    /// When it was written, or given up before that.
-    pub(crate) sent: i64,
-    pub(crate) done: i64,
-    pub(crate) outcome: Outcome,
-    /// 0 when no answer came.
-    pub(crate) status: u16,
-    pub(crate) body_bytes: u64,
-    pub(crate) checks: CheckResults,
-    pub(crate) parts: Parts,
-    /// How often a store's transaction was begun anew.
-    pub(crate) retries: u32,
-}
-
-/// What is known of the parts of a request's time.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Parts {
-    /// How long it waited until a connection was free, in nanoseconds.
-    pub(crate) waited: Option<i64>,
-    /// How the connection was opened that was opened for it.
-    pub(crate) opening: Option<Opening>,
-    /// When the head of the answer had arrived.
-    pub(crate) first_byte: Option<i64>,
-}
-
-impl Parts {
-    /// Nothing.
-    pub(crate) const NONE: Self = Self { waited: None, opening: None, first_byte: None };
-}
-
-impl Cell {
-    fn end(&mut self, ended: &Ended, start: Offset) {
-        self.ledger.finish(ended.outcome);
-        let response_ns = ended.done.saturating_sub(ended.intended).max(0).cast_unsigned();
-        let service_ns = ended.done.saturating_sub(ended.sent).max(0).cast_unsigned();
-        if ended.outcome.is_censored() {
-            self.censored.get_or_insert_default().record(response_ns, service_ns);
-        }
-        self.count_connection(&ended.parts);
-        self.retries += u64::from(ended.retries);
-        if !ended.outcome.is_answered() {
-            return;
-        }
-        let latency = match ended.outcome {
-            Outcome::Limited => self.limited.get_or_insert_default(),
-            _ => {
-                if let Some(at) = ended.parts.first_byte {
-                    self.timings.first_byte.record(at.saturating_sub(ended.sent).max(0).cast_unsigned());
-                }
-                &mut self.served
-            }
-        };
-        latency.record(response_ns, service_ns);
-        self.body_bytes += ended.body_bytes;
-        if !ended.checks.is_empty() {
-            ended.checks.count_into(&mut self.checks);
-        }
-        match self.statuses.iter_mut().find(|(status, _)| *status == ended.status) {
-            // Replies of stores have no status.
-            _ if ended.status == 0 => {}
-            Some((_, n)) => *n += 1,
-            None => self.statuses.push((ended.status, 1)),
-        }
-        if self.worst.as_ref().is_none_or(|worst| worst.response_ns < response_ns) {
-            let intended_ns = Offset(start.as_nanos() + ended.intended);
-            let status = ended.status;
-            self.worst = Some(Exemplar { intended_ns, response_ns, service_ns, user: ended.user, status });
-        }
-    }
-
-    /// What it took to get a connection, which most requests have from the beginning.
-    fn count_connection(&mut self, parts: &Parts) {
-        if let Some(wait) = parts.waited {
-            self.timings.wait.record(wait.max(0).cast_unsigned());
-        }
-        if let Some(opening) = parts.opening {
-            self.timings.open(opening);
-        }
-    }
-
-    /// Adds everything `other` counted.
-    pub(crate) fn merge(&mut self, other: &Self) {
-        self.ledger.merge(&other.ledger);
-        self.served.merge(&other.served);
-        self.timings.merge(&other.timings);
-        if let Some(limited) = &other.limited {
-            self.limited.get_or_insert_default().merge(limited);
-        }
-        if let Some(censored) = &other.censored {
-            self.censored.get_or_insert_default().merge(censored);
-        }
-        for (status, n) in &other.statuses {
-            match self.statuses.iter_mut().find(|(mine, _)| mine == status) {
-                Some((_, mine)) => *mine += n,
-                None => self.statuses.push((*status, *n)),
-            }
-        }
-        self.body_bytes += other.body_bytes;
-        self.retries += other.retries;
-        merge_counts(&mut self.checks, &other.checks);
-        let slower = |worst: &Exemplar| self.worst.as_ref().is_none_or(|mine| mine.response_ns < worst.response_ns);
-        if other.worst.as_ref().is_some_and(slower) {
-            self.worst.clone_from(&other.worst);
-        }
-    }
 }
 
 /// What a recorder needs to know beforehand.
@@ -391,8 +260,9 @@ impl Recorder {
         self.boundary = to + every;
     }
 
-    /// The last report, at `now`: whatever is pending counts as unfinished. Waits for the collector if need be.
-    pub(crate) fn close(mut self, now: i64, feed: &mut Feed) {
+    /// The last report, at `now`: whatever is pending counts as unfinished, and as waited for until now. Waits for the
+    /// collector if need be.
+    pub(crate) fn close(mut self, now: i64, feed: &mut Feed, under_way: &[UnderWay]) {
         feed.take_scheduled(now.saturating_add(1), |cell, n| self.schedule(cell, n));
         self.settle();
         for cell in 0..self.pending.len() {
@@ -401,10 +271,29 @@ impl Recorder {
                 self.cell(cell).ledger.finish_many(Outcome::Unfinished, pending);
             }
         }
+        under_way.iter().for_each(|request| self.abandon(request, now));
+        feed.take_waiting(|cell, intended| self.censor(cell, now - intended, 0));
         let line = now.div_euclid(self.setup.every) + 1;
         let report = Report { last: true, ..self.swap_out(line as u64, now, feed, 0) };
         // A collector that is gone has told its reason already.
         let _ = self.setup.out.blocking_send(Message::Report(Box::new(report)));
+    }
+
+    /// A request was under way when the run ended, and the poll that it was a try of.
+    fn abandon(&mut self, request: &UnderWay, now: i64) {
+        let UnderWay { phase, operation, intended, sent, poll } = *request;
+        let since = |sent: Option<i64>| sent.map_or(0, |sent| now - sent);
+        self.censor(self.setup.work.cell(phase, operation), now - intended, since(sent));
+        if let Some(poll) = poll {
+            let began = if poll.intended == intended { sent } else { Some(poll.sent) };
+            self.censor(self.setup.work.cell(phase, operation + 1), now - poll.intended, since(began));
+        }
+    }
+
+    /// Something was waited for so long, and did not end.
+    fn censor(&mut self, cell: usize, response: i64, service: i64) {
+        let waits = self.cell(cell).censored.get_or_insert_default();
+        waits.record(response.max(0).cast_unsigned(), service.max(0).cast_unsigned());
     }
 
     fn schedule(&mut self, cell: usize, n: u64) {
@@ -454,25 +343,6 @@ impl Recorder {
             rows: self.journal.turn(),
             ended: feed.ended().collect(),
         }
-    }
-}
-
-/// The record's view of an arrival's end, before its outcome is known.
-pub(crate) fn ended(arrival: &Arrival, operation: u16, intended: i64, sent: i64, done: i64) -> Ended {
-    Ended {
-        user: arrival.user,
-        iteration: u32::try_from(arrival.number).unwrap_or(u32::MAX),
-        phase: arrival.phase,
-        operation,
-        intended,
-        sent,
-        done,
-        outcome: Outcome::Io,
-        status: 0,
-        body_bytes: 0,
-        retries: 0,
-        checks: CheckResults::NONE,
-        parts: Parts::NONE,
     }
 }
 

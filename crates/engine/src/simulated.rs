@@ -135,7 +135,8 @@ fn work_through(work: &Arc<Workload>, share: Share, stop: i64, out: &mpsc::Sende
             _ => player.begin(now),
         }
     }
-    player.recorder.close(now.max(work.end()), &mut player.feed);
+    // Nothing is under way any more: whatever begins here ends here.
+    player.recorder.close(now.max(work.end()), &mut player.feed, &[]);
     out.try_send(Message::Finished { worker, sound: true }).unwrap();
 }
 
@@ -359,8 +360,10 @@ fn flows_that_pause_leave_books_that_balance() {
 #[test]
 fn a_run_that_is_stopped_anywhere_balances() {
     for stop in (0..38).map(|second| second * 1_000_000_000 + 137_000_000) {
-        let totals = play_until(&people(), Share::WHOLE, 1, stop).totals(&Scope::default()).ledger;
-        assert_eq!(totals.scheduled(), totals.finished(), "stopped at {stop}");
+        let totals = play_until(&people(), Share::WHOLE, 1, stop).totals(&Scope::default());
+        assert_eq!(totals.ledger.scheduled(), totals.ledger.finished(), "stopped at {stop}");
+        let waits = totals.censored.response.count();
+        assert_eq!(waits, totals.ledger.censored(), "whatever never ended was waited for; stopped at {stop}");
     }
 }
 

@@ -12,6 +12,7 @@ use std::task::{Poll, Waker};
 use crate::exchange::Line;
 use crate::heart::{Heart, Job};
 use crate::iterate::iterate;
+use crate::journey::Polling;
 
 /// No deadline.
 const NONE: i64 = i64::MAX;
@@ -23,12 +24,49 @@ pub(crate) struct Slot {
     assigned: Cell<Option<Job>>,
     deadline: Cell<i64>,
     expired: Cell<bool>,
+    under_way: Cell<Option<UnderWay>>,
+    sent: Cell<Option<i64>>,
+}
+
+/// A request under way, for the books of a run that ends before it does.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct UnderWay {
+    pub(crate) phase: u16,
+    pub(crate) operation: u16,
+    pub(crate) intended: i64,
+    /// When it was written, if it was.
+    pub(crate) sent: Option<i64>,
+    /// The poll that it is a try of.
+    pub(crate) poll: Option<Polling>,
 }
 
 impl Slot {
     pub(crate) fn new(id: usize) -> Self {
         let (assigned, deadline, expired) = (Cell::new(None), Cell::new(NONE), Cell::new(false));
-        Self { id, task: OnceCell::new(), assigned, deadline, expired }
+        let (under_way, sent) = (Cell::new(None), Cell::new(None));
+        Self { id, task: OnceCell::new(), assigned, deadline, expired, under_way, sent }
+    }
+
+    /// A request begins.
+    pub(crate) fn begin(&self, request: UnderWay) {
+        self.under_way.set(Some(request));
+        self.sent.set(None);
+    }
+
+    /// It is written.
+    pub(crate) fn sent(&self, at: i64) {
+        self.sent.set(Some(at));
+    }
+
+    /// It has ended.
+    pub(crate) fn end(&self) {
+        self.under_way.set(None);
+    }
+
+    /// The request that has not ended.
+    pub(crate) fn under_way(&self) -> Option<UnderWay> {
+        let sent = self.sent.get();
+        self.under_way.get().map(|request| UnderWay { sent, ..request })
     }
 
     /// Gives work to an idle slot.

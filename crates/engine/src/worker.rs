@@ -46,8 +46,8 @@ impl Worker {
         // Dropping the runtime drops the slots' tasks, and with them the last other owners of the heart.
         drop(runtime);
         let heart = Rc::into_inner(heart).expect("driver and slots are gone");
-        let (mut feed, recorder) = heart.into_books();
-        recorder.close(ended, &mut feed);
+        let (mut feed, recorder, under_way) = heart.into_books();
+        recorder.close(ended, &mut feed, &under_way);
         Ok(())
     }
 }

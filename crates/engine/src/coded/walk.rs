@@ -114,7 +114,7 @@ impl Walk<'_> {
         loop {
             let Self { heart, at, delay, .. } = *self;
             let deadline = deadline_of(heart, self.journey, next, at);
-            let errand = Errand { operation: operation_of(next), delay, deadline };
+            let errand = Errand { operation: operation_of(next), intended: at, delay, deadline };
             let mut exchange = self.line.exchange(heart, self.journey, errand).await;
             self.journey.requests += 1;
             let Stepped { done, then, outcome } = settle(heart, self.journey, next, at, &mut exchange);

@@ -166,6 +166,13 @@ impl ClosedSource {
         }
     }
 
+    /// Hands arrivals that were counted and not taken to `each`.
+    pub(super) fn each_waiting(&self, work: &Workload, mut each: impl FnMut(Arrival)) {
+        let newcomers = (self.newcomers.taken..self.newcomers.counted).filter_map(|local| self.newcomer(local));
+        let waiting = newcomers.map(|(waiting, _)| waiting).chain(self.ready.iter().copied());
+        waiting.for_each(|(intended, local)| each(self.arrival(intended, local, work)));
+    }
+
     fn begin(&mut self, local: u32) {
         self.begun[local as usize] += 1;
         self.busy += 1;

@@ -43,6 +43,16 @@ impl OpenSource {
         }
     }
 
+    /// Hands those that were counted and not taken to `each`.
+    pub(super) fn each_waiting(&self, work: &Workload, mut each: impl FnMut(Arrival)) {
+        let mut waiting = self.head.clone();
+        while waiting.taken() < self.counted.taken()
+            && let Some(planned) = waiting.next()
+        {
+            each(self.arrival(planned, work));
+        }
+    }
+
     fn arrival(&self, planned: Planned, work: &Workload) -> Arrival {
         let turn = self.first_user + planned.index;
         Arrival {

@@ -70,7 +70,7 @@ impl Memory {
         self.place(arrival)?.take().map(|visit| *visit)
     }
 
-    fn look(&mut self, arrival: &Arrival) -> Option<Visit> {
+    pub(super) fn look(&mut self, arrival: &Arrival) -> Option<Visit> {
         self.place(arrival)?.as_deref().cloned()
     }
 }

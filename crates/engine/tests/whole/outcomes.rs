@@ -72,6 +72,23 @@ fn a_server_that_never_answers_times_out_and_the_percentile_is_a_bound() {
 }
 
 #[test]
+fn what_never_ended_was_waited_for_until_the_run_did() {
+    let server = server(&[Reply::Silence]);
+    // Four are under way when it ends, all others wait for a connection.
+    let mut plan = open(server.url(), 100.0, Duration::from_millis(300), 4);
+    plan.generator.drain = Duration::from_millis(50);
+    let (outcome, facts) = record(&plan);
+    let all = totals(&facts);
+    assert_eq!((outcome.scheduled, count(&facts, Outcome::Unfinished)), (30, 30));
+    assert_eq!((all.censored.response.count(), all.censored.service.count()), (30, 30));
+    let median = all.response(0.5).unwrap();
+    assert!(median.at_least && median.nanos >= 150_000_000, "{median:?}");
+    // Of those that were sent, the run knows how long they were served; of the others, nothing.
+    assert!(all.service(1.0).is_some_and(|most| most.nanos >= 300_000_000));
+    assert!(all.service(0.5).is_some_and(|most| most.nanos <= 1_000_000));
+}
+
+#[test]
 fn a_step_has_a_patience_of_its_own() {
     let script = Script { service: Duration::from_millis(300), ..Script::default() };
     let server = FakeServer::start(script).unwrap();
