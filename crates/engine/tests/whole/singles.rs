@@ -82,8 +82,13 @@ fn bodies_of_failed_answers_are_kept_within_bounds_and_without_secrets() {
         }
         FailureFact::LeftOut { .. } => None,
     });
-    let expected: Vec<_> = (1..=20).map(|n| (500, Some("***"), 2, 2 * n)).collect();
-    assert_eq!(kept.collect::<Vec<_>>(), expected);
+    let kept: Vec<_> = kept.collect();
+    let as_expected = |(status, body, bytes, iteration): &(u16, Option<&str>, u64, u32)| {
+        (*status, *body, *bytes, iteration % 2) == (500, Some("***"), 2, 0)
+    };
+    // Usually the first twenty; on a busy machine the queue may have been full for a while.
+    assert!(kept.len() == 20 && kept.iter().all(as_expected), "{kept:?}");
+    assert!(kept.is_sorted_by_key(|(.., iteration)| *iteration), "{kept:?}");
 }
 
 #[test]
