@@ -56,7 +56,9 @@ fn target_words(target: &Target) -> String {
         target.health.as_ref().map_or_else(|| "no health check".to_owned(), |health| format!("health {}", health.path));
     let headers = target.headers.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>().join(", ");
     let headers = if headers.is_empty() { String::new() } else { format!(", headers {headers}") };
-    format!("{}, {http}, {health}, timeout {}{headers}", target.url, show_duration(target.timeout))
+    let first_byte = target.first_byte_timeout.map(|timeout| format!(" (first byte {})", show_duration(timeout)));
+    let timeout = show_duration(target.timeout) + &first_byte.unwrap_or_default();
+    format!("{}, {http}, {health}, timeout {timeout}{headers}", target.url)
 }
 
 fn store_words(store: &Store) -> String {
