@@ -83,6 +83,13 @@ impl RunClock {
         Offset(read_ns(ClockId::Monotonic) - self.anchor.monotonic_ns)
     }
 
+    /// By how much the wall clock is ahead of where the anchor and the time passed since put it, in nanoseconds. It
+    /// jumps when the clock is set, or when the machine slept: `CLOCK_MONOTONIC` stands still meanwhile.
+    #[must_use]
+    pub fn wall_ahead_ns(&self) -> i64 {
+        read_ns(ClockId::Realtime).saturating_sub(self.unix_ns(self.now()))
+    }
+
     /// The wall time of an offset, in Unix nanoseconds, as the anchor pairs them.
     #[must_use]
     pub fn unix_ns(&self, at: Offset) -> i64 {

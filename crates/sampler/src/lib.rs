@@ -35,6 +35,7 @@ mod http;
 mod tls;
 
 mod recorder;
+mod wall;
 pub mod watcher;
 
 pub use growth::Growth;

@@ -26,6 +26,7 @@ use crate::postgres::PostgresProbe;
 use crate::probe::{Failure, Probe, read_facts};
 use crate::recorder::{Headers, Message, Of, Recorder};
 use crate::redis;
+use crate::wall::WallClock;
 
 /// How long the first reading may take: it includes connecting and, over TLS, agreeing on keys.
 const PATIENCE_AT_START: Duration = Duration::from_secs(5);
@@ -157,10 +158,35 @@ impl Watcher {
         producer: &str,
         updates: mpsc::Sender<Update>,
     ) -> Result<Self, StartError> {
+        Self::start_with(watch, run, producer, Vec::new(), updates).await
+    }
+
+    /// The same, with probes of the embedding program beside those of the watch. They are sampled on the same grid,
+    /// recorded in `probes.jsonl` under their names, and told as updates of [`Source::Probe`]. Names must differ from one
+    /// another and from those of the watch's endpoints; of two alike the later one is not sampled.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    ///
+    /// # Panics
+    /// Outside a tokio runtime.
+    pub async fn start_with(
+        watch: &Watch,
+        run: Option<&RunDir>,
+        producer: &str,
+        own: Vec<(String, Box<dyn Probe>)>,
+        updates: mpsc::Sender<Update>,
+    ) -> Result<Self, StartError> {
         let clock = run.map_or_else(RunClock::start, RunDir::clock);
         // Logs are followed from before the first reading: what happens meanwhile belongs to the run.
         let logs: Vec<LogSource> = watch.logs.iter().map(LogSource::begin).collect();
         let mut sources = probes(watch, clock);
+        for (name, probe) in own {
+            let series = (Source::Probe, Some(name));
+            if !sources.iter().any(|(other, _)| *other == series) {
+                sources.push((series, probe));
+            }
+        }
         let mut headers = Headers::default();
         let mut first = Vec::new();
         for (series, probe) in &mut sources {
@@ -182,6 +208,7 @@ impl Watcher {
         for (series, probe) in sources {
             tokio::spawn(sample(series, probe, pace.clone(), messages.clone()));
         }
+        tokio::spawn(watch_wall_clock(WallClock::new(clock), pace.clone(), messages.clone()));
         if !logs.is_empty() {
             tokio::spawn(follow(logs, pace, messages.clone()));
         }
@@ -346,6 +373,17 @@ fn missed_rows(grid: &Grid, missed: std::ops::Range<u64>, was_slow: bool) -> Vec
         rows.push(row(told, format!("{detail}; {} samples are missing from here on", missed.end - told)));
     }
     rows
+}
+
+/// Says when the wall clock jumps.
+async fn watch_wall_clock(mut wall: WallClock, mut pace: Pace, messages: mpsc::Sender<Message>) {
+    while let Turn::Tick { .. } = pace.next().await {
+        if let Some(jump) = wall.look()
+            && messages.send(Message::Event(jump)).await.is_err()
+        {
+            return;
+        }
+    }
 }
 
 /// Follows the logs until the end, off the sampling thread: log files can be large, and disks slow.

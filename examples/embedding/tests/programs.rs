@@ -50,3 +50,12 @@ fn people_go_through_their_flow() {
         assert!(output.lines().any(|found| found == line), "no `{line}` in\n{output}");
     }
 }
+
+#[test]
+fn a_probe_of_ones_own_is_sampled_beside_the_host() {
+    let output = output_of(env!("CARGO_BIN_EXE_own_probe"));
+    let number =
+        |word: &str| -> f64 { output.lines().find_map(|line| line.strip_prefix(word)).unwrap().parse().unwrap() };
+    assert_eq!(number("deepest "), 10.0, "the last reading is after the last change: {output}");
+    assert!(number("host samples ") >= 2.0, "{output}");
+}

@@ -1,10 +1,11 @@
-//! What log lines say: events of JSON lines by their own word, and patterns of trouble in any line.
+//! What log lines say: events of JSON lines by their own word, slow ones, patterns of the plan, and patterns of trouble in
+//! any line.
 //!
 //! Everything is bounded: words, values of the counted field, examples.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use plimsoll_plan::LogWatch;
+use plimsoll_plan::{LogWatch, Pattern, SlowLines};
 use plimsoll_record::logs::EventCount;
 use regex::{Regex, RegexSet, RegexSetBuilder};
 use serde_json::Value;
@@ -33,13 +34,19 @@ const OTHER: &str = "other";
 const MAX_EXAMPLES: u32 = 5;
 const MAX_EXAMPLE_CHARS: usize = 500;
 
+/// Under which lines that tell of something slow are counted.
+const SLOW: &str = "slow";
+
 type Key = (String, Option<String>);
+type Fields = serde_json::Map<String, Value>;
 
 /// Counts the lines of one log.
 #[derive(Debug)]
 pub struct Counter {
     event: Option<String>,
     count_by: Option<String>,
+    own: Vec<(String, Regex)>,
+    slow: Option<SlowLines>,
     holds_errors: bool,
     patterns: RegexSet,
     failed: Regex,
@@ -59,6 +66,8 @@ impl Counter {
         Self {
             event: watch.event.clone(),
             count_by: watch.count_by.clone(),
+            own: watch.patterns.iter().map(own).collect(),
+            slow: watch.slow.clone(),
             holds_errors: watch.name.to_ascii_lowercase().contains("err"),
             patterns: patterns.expect("the patterns are constants, and tested"),
             failed: Regex::new(FAILED).expect("the pattern is a constant, and tested"),
@@ -74,7 +83,15 @@ impl Counter {
     pub fn line(&mut self, line: &[u8]) {
         self.lines += 1;
         let text = String::from_utf8_lossy(line);
-        if let Some((event, value)) = self.json_event(&text) {
+        if let Some(fields) = json(&text) {
+            if let Some((event, value)) = self.json_event(&fields) {
+                self.count(&event, value, &text);
+            }
+            if self.is_slow(&fields) {
+                self.count(SLOW, None, &text);
+            }
+        }
+        for (event, value) in self.matched(&text) {
             self.count(&event, value, &text);
         }
         for event in self.troubles(&text) {
@@ -90,11 +107,7 @@ impl Counter {
     }
 
     /// The event of a JSON line, and the value it is split by if it is the plan's.
-    fn json_event(&self, line: &str) -> Option<Key> {
-        if !line.trim_start().starts_with('{') {
-            return None;
-        }
-        let fields: serde_json::Map<String, Value> = serde_json::from_str(line).ok()?;
+    fn json_event(&self, fields: &Fields) -> Option<Key> {
         let event = fields.get("event")?.as_str()?.to_owned();
         let split = self.count_by.as_ref().filter(|_| self.event.as_ref() == Some(&event));
         let value = split.and_then(|field| fields.get(field)).map(|value| match value {
@@ -102,6 +115,22 @@ impl Counter {
             other => other.to_string(),
         });
         Some((event, value))
+    }
+
+    fn is_slow(&self, fields: &Fields) -> bool {
+        let took = self.slow.as_ref().and_then(|slow| match fields.get(&slow.field)? {
+            Value::Number(number) => Some((number.as_f64()?, slow.above)),
+            Value::String(text) => Some((text.trim().parse().ok()?, slow.above)),
+            _ => None,
+        });
+        took.is_some_and(|(took, above)| took > above)
+    }
+
+    /// The plan's own patterns that match, each with the group it is split by.
+    fn matched(&self, line: &str) -> Vec<Key> {
+        let split = |found: &regex::Captures<'_>| Some(found.name(self.count_by.as_deref()?)?.as_str().to_owned());
+        let key = |(word, pattern): &(String, Regex)| Some((word.clone(), split(&pattern.captures(line)?)));
+        self.own.iter().filter_map(key).collect()
     }
 
     fn troubles(&self, line: &str) -> Vec<&'static str> {
@@ -135,6 +164,15 @@ impl Counter {
         }
         *self.counts.entry(key).or_insert(0) += 1;
     }
+}
+
+fn own((word, pattern): &(String, Pattern)) -> (String, Regex) {
+    (word.clone(), Regex::new(pattern.as_str()).expect("the plan holds no expression that is none"))
+}
+
+/// The fields of a JSON line.
+fn json(line: &str) -> Option<Fields> {
+    if line.trim_start().starts_with('{') { serde_json::from_str(line).ok() } else { None }
 }
 
 #[cfg(test)]
@@ -199,6 +237,23 @@ mod tests {
         check("app", &["redis connected, memory fine"], &[]);
         check("app", &["error: redis said no"], &[("redis", None, 1)]);
         check("errors", &["lost redis", "memory low"], &[("memory", None, 1), ("redis", None, 1)]);
+    }
+
+    #[test]
+    fn patterns_of_the_plan_are_counted_by_their_group_and_slow_lines_by_their_field() {
+        let watch = LogWatch {
+            count_by: Some("kind".to_owned()),
+            patterns: vec![("rejected".to_owned(), Pattern::new(r"rejected by (?<kind>\w+)").unwrap())],
+            slow: Some(SlowLines { field: "ms".to_owned(), above: 1000.0 }),
+            ..LogWatch::default()
+        };
+        let mut counter = Counter::new(&watch);
+        let lines = ["rejected by burst", "rejected by burst", "rejected by day", r#"{"ms":1000}"#, r#"{"ms":1000.5}"#];
+        lines.iter().for_each(|line| counter.line(line.as_bytes()));
+        counter.line(br#"{"ms":"2500"}"#);
+        let (_, events, _) = counter.take();
+        let events: Vec<_> = events.iter().map(|e| (e.event.as_str(), e.value.as_deref(), e.count)).collect();
+        assert_eq!(events, [("rejected", Some("burst"), 2), ("rejected", Some("day"), 1), ("slow", None, 2)]);
     }
 
     #[test]
