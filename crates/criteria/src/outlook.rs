@@ -11,6 +11,9 @@ use crate::families::{is_short, shortest_phase};
 use crate::statistics::{BATCH_SECONDS, MIN_BATCHES, MIN_POINTS, samples_to_certify};
 use crate::words;
 
+/// A ramp is cut into this many steps at least, and most staircases have more.
+const KNEE_STEPS: u64 = 6;
+
 /// What a plan will give a criterion to be judged by.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Supply {
@@ -101,6 +104,11 @@ fn fewest(metric: &Metric, comparison: Comparison, limit: Option<f64>) -> u64 {
         // Enough parts in which the percentile is not simply the largest value.
         Metric::Drift(of) => MIN_POINTS as u64 * fewest_of_part(of),
         Metric::Mean => 2,
+        // At each of six steps.
+        Metric::Knee(Some(condition)) => {
+            let each = fewest(&condition.metric, condition.comparison, condition.limit.known());
+            each.saturating_mul(KNEE_STEPS)
+        }
         _ => 1,
     }
 }

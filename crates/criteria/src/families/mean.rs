@@ -2,6 +2,8 @@
 //!
 //! A request that timed out has no latency to average, so with one of them the mean is only a lower bound.
 
+use plimsoll_record::verdict::Evidence;
+
 use crate::goal::{Finding, Goal, Standing, interval};
 use crate::place::Place;
 use crate::run::JudgedRun;
@@ -23,12 +25,14 @@ pub(super) fn examine(run: &JudgedRun<'_>, place: &Place, goal: &Goal) -> Findin
         Standing::Met if censored > 0 && goal.wants_less() => Standing::Undecided,
         standing => standing,
     };
+    let mut evidence = Evidence::default();
     let mut reason = format!("is {} {}, limit {}", goal.show(mean), goal.show_range(range), goal.show_limit());
     if censored > 0 {
         reason += &format!("; {} requests got no answer, so the true mean is higher", words::count(censored));
     } else if standing == Standing::Undecided {
         let factor = (range.half_width() / (mean - goal.limit).abs()).powi(2);
         reason += &format!("; {}", words::how_much_longer(place.seconds(), factor));
+        evidence.decides_after_s = words::longer(place.seconds(), factor);
     }
     reason += &words::low_confidence(corrected.map(|_| 0.0), place.seconds());
     Finding {
@@ -38,6 +42,7 @@ pub(super) fn examine(run: &JudgedRun<'_>, place: &Place, goal: &Goal) -> Findin
         interval: Some(interval(range, CONFIDENCE)),
         samples: response.count(),
         reason,
+        evidence,
         ..Finding::missing("")
     }
 }
