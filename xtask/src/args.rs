@@ -31,6 +31,10 @@ pub(crate) enum Task {
     Ci,
     /// The house rules alone, each violation with file, line and rule
     Tidy,
+    /// Judge thousands of simulated runs whose truth is known, and show how often the verdict is right
+    ///
+    /// The exit code is 1 when a target is missed. The same seed gives the same tables on every machine.
+    Calibrate(CalibrateOptions),
     /// Measure loadgen and other generators side by side on this machine
     ///
     /// Nothing is judged: what is measured depends on the machine and on what else runs there. Runs alternate, and
@@ -140,6 +144,19 @@ pub(crate) struct PeersOptions {
     /// Take loadgen and example-service from here instead of building them
     #[arg(long, value_name = "DIR")]
     pub(crate) bin_dir: Option<PathBuf>,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct CalibrateOptions {
+    /// Simulated series per row
+    #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) series: u64,
+    /// What the series are drawn from
+    #[arg(long, default_value_t = 7)]
+    pub(crate) seed: u64,
+    /// Only rows whose name holds these words
+    #[arg(long, value_name = "WORDS")]
+    pub(crate) only: Option<String>,
 }
 
 /// What `peers` measures.

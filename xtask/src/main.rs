@@ -3,6 +3,7 @@
 //! shows is what a user of the command lines gets.
 
 mod args;
+mod calibrate;
 mod ci;
 mod loadtest;
 mod peers;
@@ -56,7 +57,7 @@ fn run(task: &Task) -> anyhow::Result<u8> {
     match task {
         Task::PeersArrivals => {}
         Task::Sweep => return Ok(sweeper::serve(std::io::stdin())),
-        Task::Ci | Task::Tidy => interrupt::install()?,
+        Task::Ci | Task::Tidy | Task::Calibrate(_) => interrupt::install()?,
         Task::Loadtest(_) | Task::Test(_) | Task::Peers(_) => {
             interrupt::install()?;
             sweeper::start()?;
@@ -68,6 +69,7 @@ fn run(task: &Task) -> anyhow::Result<u8> {
         Task::Test(options) => testing::run(&workspace, options),
         Task::Ci => ci::run(&workspace),
         Task::Tidy => tidy::run(&workspace),
+        Task::Calibrate(options) => calibrate::run(&workspace, options),
         Task::Peers(options) => peers::run(&workspace, options),
         Task::PeersArrivals => peers::serve_arrivals(),
         Task::Sweep => unreachable!("it was run above"),

@@ -13,6 +13,7 @@ use plimsoll_record::units::Unit;
 use plimsoll_record::verdict::Skipped;
 
 use crate::families;
+use crate::memory;
 use crate::place::Place;
 use crate::run::JudgedRun;
 use crate::words;
@@ -164,7 +165,7 @@ fn memory_steps(run: &JudgedRun<'_>, criteria: &[Criterion]) -> Vec<String> {
         if metric.unit != Unit::Bytes || place.missing.is_some() {
             continue;
         }
-        for (at, change) in families::steps(run, &place, metric, of.as_deref()) {
+        for (at, change) in families::steps(run, &place, metric, of.as_deref(), memory::limit(criterion)) {
             let way = if change > 0.0 { "up" } else { "down" };
             let step = format!(
                 "{} stepped {way} by {} at {at:.0} s",

@@ -21,6 +21,7 @@ mod run;
 
 mod families;
 mod goal;
+mod memory;
 
 mod lookout;
 mod outlook;

@@ -37,6 +37,11 @@ pub(crate) fn count(n: u64) -> String {
     show_count(n as f64)
 }
 
+/// A count that was estimated, in words.
+pub(crate) fn amount(n: f64) -> String {
+    show_count(n.round())
+}
+
 /// Said of every interval that could not be corrected for autocorrelation.
 pub(crate) fn low_confidence(effective: Option<f64>, seconds: f64) -> String {
     if effective.is_some() {

@@ -2,9 +2,16 @@
 //!
 //! Derived: it can be deleted and computed again from the run directory, byte for byte.
 
+mod memory;
+
 use serde::{Deserialize, Serialize};
 
 use crate::units::Unit;
+
+pub use memory::{
+    CauseKind, Estimate, Fragmentation, GrowthCause, GrowthState, MemoryDrain, MemoryFacts, MemoryGrowth, MemoryStep,
+    Settling, StepKind, TimeLeft,
+};
 
 /// The judgement of one criterion or of a whole run. Ordered from good to bad: the worst wins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -67,6 +74,9 @@ pub struct Verdict {
     pub concerns: Vec<String>,
     /// What to do next, where the data supports advice.
     pub recommendations: Vec<String>,
+    /// What became of memory; absent when it was not sampled.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory: Option<MemoryFacts>,
     /// Criteria that were not judged because they do not apply to this run, by the plan's own `when`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub skipped: Vec<Skipped>,

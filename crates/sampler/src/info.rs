@@ -26,6 +26,8 @@ pub struct Database {
     pub keys: f64,
     /// Its keys with a time to live; `None` where the source does not say.
     pub expires: Option<f64>,
+    /// The mean time left of those, in seconds; `None` where the source does not know.
+    pub avg_ttl_s: Option<f64>,
 }
 
 impl Info {
@@ -143,7 +145,8 @@ fn is_database(name: &str) -> bool {
 
 fn database((name, value): (&String, &String)) -> Option<Database> {
     let number = name.strip_prefix("db")?.parse().ok()?;
-    Some(Database { number, keys: part(value, "keys")?, expires: part(value, "expires") })
+    let avg_ttl_s = part(value, "avg_ttl").filter(|millis| *millis > 0.0).map(|millis| millis / 1000.0);
+    Some(Database { number, keys: part(value, "keys")?, expires: part(value, "expires"), avg_ttl_s })
 }
 
 /// One value of `keys=3,expires=1,avg_ttl=0`.
@@ -183,7 +186,7 @@ mod tests {
 
     const ANSWER: &str = "# Server\r\nredis_version:7.0.15\r\nexecutable:/a:b/redis-server\r\n\r\n# Memory\r\n\
         used_memory:1048576\r\nused_memory_human:1.00M\r\nmem_fragmentation_ratio:nan\r\n# Errorstats\r\n\
-        errorstat_OOM:count=17\r\n# Keyspace\r\ndb0:keys=3,expires=1,avg_ttl=0\r\ndb12:keys=40,expires=0,avg_ttl=0\r\n";
+        errorstat_OOM:count=17\r\n# Keyspace\r\ndb0:keys=3,expires=1,avg_ttl=0\r\ndb12:keys=40,expires=9,avg_ttl=2500\r\n";
 
     #[test]
     fn a_servers_answer_is_understood() {
@@ -194,6 +197,7 @@ mod tests {
         let databases = info.databases().unwrap();
         assert_eq!(databases.iter().map(|database| database.number).collect::<Vec<_>>(), [0, 12]);
         assert_eq!(databases[0].expires, Some(1.0));
+        assert_eq!((databases[0].avg_ttl_s, databases[1].avg_ttl_s), (None, Some(2.5)));
     }
 
     #[test]
@@ -219,7 +223,10 @@ mod tests {
         assert_eq!(info.number("used_memory"), Some(2048.0));
         assert_eq!(info.number("used_memory_rss"), Some(4096.0));
         assert_eq!(info.number("mem_fragmentation_ratio"), Some(1.5));
-        assert_eq!(info.databases().unwrap()[0], Database { number: 0, keys: 7.0, expires: Some(2.0) });
+        assert_eq!(
+            info.databases().unwrap()[0],
+            Database { number: 0, keys: 7.0, expires: Some(2.0), avg_ttl_s: None }
+        );
         assert_eq!(Info::from_json(&json!({"used_memory": 1})).number("used_memory"), Some(1.0));
     }
 

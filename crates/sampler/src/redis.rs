@@ -25,7 +25,7 @@ use crate::probe::{Failure, Probe, Reading};
 const FLUSHED_KEYS: f64 = 10.0;
 
 /// Fields whose value is written under the same or another name.
-const PLAIN: [(&str, &str); 22] = [
+const PLAIN: [(&str, &str); 26] = [
     ("used_memory", "used_memory"),
     ("used_memory_rss", "used_memory_rss"),
     ("used_memory_peak", "used_memory_peak"),
@@ -37,6 +37,10 @@ const PLAIN: [(&str, &str); 22] = [
     ("allocator_active", "allocator_active"),
     ("allocator_resident", "allocator_resident"),
     ("mem_clients_normal", "mem_clients_normal"),
+    ("mem_clients_slaves", "mem_clients_slaves"),
+    ("mem_aof_buffer", "mem_aof_buffer"),
+    ("mem_replication_backlog", "mem_replication_backlog"),
+    ("used_memory_scripts", "used_memory_scripts"),
     ("connected_clients", "connected_clients"),
     ("blocked_clients", "blocked_clients"),
     ("rejected_connections", "rejected_connections"),
@@ -200,6 +204,8 @@ pub fn values(info: &Info) -> BTreeMap<String, f64> {
         // Adding to zero: the sum of nothing would be written as -0.
         reading.set("keys", Some(databases.iter().fold(0.0, |sum, database| sum + database.keys)));
         reading.set("expires", databases.iter().try_fold(0.0, |sum, database| Some(sum + database.expires?)));
+        let left = databases.iter().filter_map(|database| database.avg_ttl_s).max_by(f64::total_cmp);
+        reading.set("avg_ttl", left);
     }
     reading.set("oom_errors", info.errors().map(|errors| errors.get("OOM").copied().unwrap_or(0.0)));
     reading.values

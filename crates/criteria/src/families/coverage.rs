@@ -28,7 +28,7 @@ pub(super) struct Coverage {
 }
 
 /// The window in which a series is judged: the place's, or all of the series when there was no traffic.
-pub(super) fn window(series: &Series, place: Option<Window>) -> Option<Window> {
+pub(crate) fn window(series: &Series, place: Option<Window>) -> Option<Window> {
     let ends = series.samples.iter().map(|sample| sample.at_ns).chain(series.gaps.iter().map(|gap| gap.at_ns));
     let all = || Some(Window { from: ends.clone().min()?, to: Offset(ends.clone().max()?.0 + 1) });
     place.or_else(all)

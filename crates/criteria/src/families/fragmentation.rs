@@ -5,93 +5,83 @@
 //! fragmentation really costs (active - allocated pages of the allocator) is 100 MB or more and a tenth of what is used.
 
 use plimsoll_record::metric::{Metric, Source};
-use plimsoll_record::summary::{Series, Window};
 use plimsoll_record::units::Unit;
+use plimsoll_record::verdict::Fragmentation;
 
 use super::coverage::{self, Coverage};
 use super::series::no_samples;
 use crate::goal::{Finding, Goal, Standing};
+use crate::memory::fragmentation;
 use crate::place::Place;
 use crate::run::JudgedRun;
-use crate::statistics::median;
 
 const MEANINGFUL_FROM: f64 = 64e6;
 const LOSS_THAT_MATTERS: f64 = 100e6;
 const SHARE_THAT_MATTERS: f64 = 0.1;
+const WORTH_A_WORD: f64 = 1e6;
+/// A peak so many times what is used explains a high ratio: pages once needed stay resident.
+const PEAK_THAT_EXPLAINS: f64 = 1.5;
 
 pub(super) fn examine(run: &JudgedRun<'_>, place: &Place, goal: &Goal) -> Finding {
     let used_memory = Metric::find("redis.used_memory").expect("used_memory is in the catalogue");
     let found = run.facts.series(Source::Redis).and_then(|series| {
         let window = coverage::window(series, place.window)?;
-        Some((Coverage::of(series, used_memory, window), Memory::of(series, window)?))
+        Some((Coverage::of(series, used_memory, window), fragmentation::of(series, window)?))
     });
-    let Some((coverage, memory)) = found else { return no_samples(used_memory, None) };
+    let Some((coverage, (memory, samples))) = found else { return no_samples(used_memory, None) };
     if let Some(reason) = coverage.too_little() {
-        return Finding { samples: memory.samples, ..Finding::missing(reason) };
+        return Finding { samples, ..Finding::missing(reason) };
     }
-    memory.finding(goal).never_met(coverage.obstacle())
+    finding(goal, &memory, samples).never_met(coverage.obstacle())
 }
 
-/// Medians over the window.
-#[derive(Clone, Copy, Debug)]
-struct Memory {
-    ratio: f64,
-    used: f64,
-    /// Lost to fragmentation: active - allocated, or resident - used where the allocator's numbers are missing.
-    lost: f64,
-    samples: u64,
+fn finding(goal: &Goal, memory: &Fragmentation, samples: u64) -> Finding {
+    let lost = memory.external.unwrap_or(memory.resident - memory.used);
+    let (used, ratio) = (Unit::Bytes.show(memory.used), goal.show(memory.ratio));
+    let lost_words = Unit::Bytes.show(lost.max(0.0));
+    let matters = LOSS_THAT_MATTERS.max(SHARE_THAT_MATTERS * memory.used);
+    let exempt = |reason: String| Finding {
+        standing: Standing::Met,
+        value: Some(memory.ratio),
+        samples,
+        exempt: true,
+        reason,
+        ..Finding::missing("")
+    };
+    if memory.used < MEANINGFUL_FROM {
+        return exempt(format!(
+            "not meaningful below 64 MB of used memory (ratio {ratio} at {used}); {lost_words} are lost to fragmentation{}",
+            others(memory)
+        ));
+    }
+    let plain = Finding::plain(goal, memory.ratio, samples, "is");
+    match plain.standing {
+        Standing::Missed if lost < matters => exempt(format!(
+            "the ratio {ratio} is beyond the limit {}, but only {lost_words} of {used} are lost to fragmentation{}; {} would matter",
+            goal.show_limit(),
+            others(memory),
+            Unit::Bytes.show(matters)
+        )),
+        _ => Finding {
+            reason: format!("{}; {lost_words} of {used} are lost to fragmentation{}", plain.reason, others(memory)),
+            ..plain
+        },
+    }
 }
 
-impl Memory {
-    fn of(series: &Series, window: Window) -> Option<Self> {
-        let inside = series.samples.iter().filter(|sample| window.contains(sample.at_ns));
-        let mut rows = Vec::new();
-        for sample in inside {
-            let value = |key: &str| sample.values.get(key).copied();
-            let (Some(used), Some(resident)) = (value("used_memory"), value("used_memory_rss")) else { continue };
-            let external = value("allocator_active").zip(value("allocator_allocated"));
-            let lost = external.map_or(resident - used, |(active, allocated)| active - allocated);
-            let ratio = if used > 0.0 { resident / used } else { continue };
-            rows.push((ratio, used, lost));
-        }
-        Some(Self {
-            ratio: median(rows.iter().map(|row| row.0).collect())?,
-            used: median(rows.iter().map(|row| row.1).collect())?,
-            lost: median(rows.iter().map(|row| row.2).collect())?,
-            samples: rows.len() as u64,
-        })
-    }
-
-    fn finding(&self, goal: &Goal) -> Finding {
-        let (used, lost) = (Unit::Bytes.show(self.used), Unit::Bytes.show(self.lost.max(0.0)));
-        let ratio = goal.show(self.ratio);
-        let matters = LOSS_THAT_MATTERS.max(SHARE_THAT_MATTERS * self.used);
-        if self.used < MEANINGFUL_FROM {
-            return self.exempt(format!(
-                "not meaningful below 64 MB of used memory (ratio {ratio} at {used}); {lost} are lost to fragmentation"
-            ));
-        }
-        let plain = Finding::plain(goal, self.ratio, self.samples, "is");
-        match plain.standing {
-            Standing::Missed if self.lost < matters => self.exempt(format!(
-                "the ratio {ratio} is beyond the limit {}, but only {lost} of {used} are lost to fragmentation; {} would matter",
-                goal.show_limit(),
-                Unit::Bytes.show(matters)
-            )),
-            _ => Finding { reason: format!("{}; {lost} of {used} are lost to fragmentation", plain.reason), ..plain },
+/// Where the rest of the resident memory is, as far as the allocator tells.
+fn others(memory: &Fragmentation) -> String {
+    let mut words = String::new();
+    let parts = [(memory.retained, "kept by the allocator"), (memory.process, "of the process itself")];
+    for (bytes, what) in parts {
+        if let Some(bytes) = bytes.filter(|bytes| *bytes >= WORTH_A_WORD) {
+            words += &format!(", {} {what}", Unit::Bytes.show(bytes));
         }
     }
-
-    fn exempt(&self, reason: String) -> Finding {
-        Finding {
-            standing: Standing::Met,
-            value: Some(self.ratio),
-            samples: self.samples,
-            exempt: true,
-            reason,
-            ..Finding::missing("")
-        }
+    if let Some(peak) = memory.peak_ratio.filter(|peak| *peak > PEAK_THAT_EXPLAINS) {
+        words += &format!(", and Redis once used {peak:.1} times as much, which keeps pages resident");
     }
+    words
 }
 
 #[cfg(test)]

@@ -34,7 +34,7 @@ use crate::place::Place;
 use crate::run::JudgedRun;
 
 pub(crate) use answers::hits;
-pub(crate) use coverage::mark_words;
+pub(crate) use coverage::{mark_words, window as series_window};
 pub(crate) use slope::{is_short, shortest_phase, steps};
 
 /// Looks at the data behind one criterion.

@@ -10,6 +10,7 @@ mod proportion;
 
 mod autocorrelation;
 mod bootstrap;
+mod curvature;
 mod slope;
 
 mod comparison;
@@ -19,9 +20,10 @@ pub use autocorrelation::variance_inflation;
 pub use batches::{BATCH_SECONDS, Counts, MAX_BATCHES, MIN_BATCHES, Sums, batch_count, design_effect};
 pub(crate) use comparison::paired_range;
 pub use comparison::{difference, prediction_range};
+pub use curvature::{Curvature, curvature};
 pub use kneedle::kneedle;
 pub use proportion::{ShareEstimate, estimate_share, most_hits, samples_to_certify, wilson};
-pub use quantiles::{median, normal_quantile, student_quantile};
+pub use quantiles::{median, normal_quantile, quantile_of_sorted, student_quantile};
 pub use slope::{MIN_POINTS, SlopeEstimate, estimate_slope, theil_sen};
 
 /// The confidence of intervals on shares, percentiles and means.

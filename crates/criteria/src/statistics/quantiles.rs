@@ -27,7 +27,15 @@ pub fn median(mut values: Vec<f64>) -> Option<f64> {
     median_of_sorted(&values)
 }
 
-/// The same, of values in ascending order.
+/// The quantile at `p` (0 to 1) of values in ascending order, between two of them in proportion. `None` without values.
+#[must_use]
+pub fn quantile_of_sorted(sorted: &[f64], p: f64) -> Option<f64> {
+    let place = p.clamp(0.0, 1.0) * sorted.len().checked_sub(1)? as f64;
+    let below = sorted[place.floor() as usize];
+    Some(below + (sorted[place.ceil() as usize] - below) * place.fract())
+}
+
+/// The median of values in ascending order.
 pub(super) fn median_of_sorted(sorted: &[f64]) -> Option<f64> {
     let middle = sorted.len() / 2;
     match sorted.len() {

@@ -113,7 +113,7 @@ mod tests {
     }
 
     fn tallied(keys: &[KeyRead], draws: Draws) -> DatabaseKeys {
-        let info = Database { number: 2, keys: draws.population as f64, expires: Some(1.0) };
+        let info = Database { number: 2, keys: draws.population as f64, expires: Some(1.0), avg_ttl_s: None };
         database(&info, keys, draws, &Options::default())
     }
 
