@@ -41,6 +41,8 @@ pub struct ContainerProbe {
     engine: Engine,
     hierarchy: Hierarchy,
     clock: RunClock,
+    /// What the engine said last of a container that ran.
+    known: Option<State>,
     seen: Option<Seen>,
     starts: u64,
     identity: BTreeMap<String, String>,
@@ -66,6 +68,7 @@ impl ContainerProbe {
             engine: Engine::new(engine.cloned()),
             hierarchy: Hierarchy::of_this_machine(),
             clock,
+            known: None,
             seen: None,
             starts: 0,
             identity: BTreeMap::new(),
@@ -86,7 +89,13 @@ impl ContainerProbe {
     }
 
     async fn sample_of_engine(&mut self, name: &str) -> Result<Reading, Failure> {
-        let state = self.engine.state(name).await?;
+        // While its first process is in its group, the container has neither ended nor been started anew, and the engine,
+        // which may be busy with it, need not be asked.
+        let known = self.known.take().filter(|state| state.pid.is_some_and(|pid| self.hierarchy.holds(pid, &state.id)));
+        let state = match known {
+            Some(state) => state,
+            None => self.engine.state(name).await?,
+        };
         if !state.is_running {
             return Err(self.stopped(name, &state));
         }
@@ -98,7 +107,9 @@ impl ContainerProbe {
         if self.identity.is_empty() {
             self.identity = state.identity(self.engine.name());
         }
-        Ok(self.reading(&state, &usage))
+        let reading = self.reading(&state, &usage);
+        self.known = Some(state);
+        Ok(reading)
     }
 
     /// A container that has ended leaves a gap that says how.

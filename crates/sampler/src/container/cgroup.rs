@@ -44,6 +44,12 @@ impl Hierarchy {
         (!found.is_empty()).then_some(Group::First(found))
     }
 
+    /// True when this process is in the group of this container, which bears the container's id in its name.
+    pub(super) fn holds(&self, pid: i32, id: &str) -> bool {
+        let groups = fs::read_to_string(self.processes.join(pid.to_string()).join("cgroup"));
+        !id.is_empty() && groups.is_ok_and(|groups| groups.contains(id))
+    }
+
     /// What the group of a process uses, and what its network namespace carried.
     pub(super) fn usage_of_process(&self, pid: i32) -> Option<Usage> {
         let process = self.processes.join(pid.to_string());
@@ -152,7 +158,8 @@ fn disk_of_first(text: &str) -> (f64, f64) {
             let mut words = line.split_ascii_whitespace().skip(1);
             (words.next()? == wanted).then(|| words.next()?.parse::<f64>().ok()).flatten()
         };
-        text.lines().filter_map(line).sum::<f64>()
+        // Adding to zero: the sum of nothing would be written as -0.
+        text.lines().filter_map(line).fold(0.0, |sum, bytes: f64| sum + bytes)
     };
     (sum("Read"), sum("Write"))
 }
@@ -163,7 +170,7 @@ fn disk_of_second(text: &str) -> (f64, f64) {
         let all = text
             .split_ascii_whitespace()
             .filter_map(|word| word.strip_prefix(key)?.strip_prefix('=')?.parse::<f64>().ok());
-        all.sum::<f64>()
+        all.fold(0.0, |sum, bytes: f64| sum + bytes)
     };
     (sum("rbytes"), sum("wbytes"))
 }
@@ -264,6 +271,8 @@ mod tests {
         assert_eq!((usage.memory_usage, usage.inactive_file, usage.memory_limit), (Some(1000.0), Some(300.0), None));
         assert_eq!((usage.cpu_seconds, usage.cpu_limit, usage.throttled_seconds), (Some(2.5), Some(0.5), Some(0.5)));
         assert_eq!((usage.oom_kills, usage.disk), (Some(1.0), Some((10.0, 20.0))));
+        assert!(machine.hierarchy.holds(7, "docker/1") && !machine.hierarchy.holds(7, "docker/2"));
+        assert!(!machine.hierarchy.holds(7, "") && !machine.hierarchy.holds(8, "docker/1"));
     }
 
     #[test]
