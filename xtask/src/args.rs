@@ -54,13 +54,17 @@ pub(crate) struct LoadtestOptions {
     /// `assistant`; the path of a plan file; or `all`
     #[arg(default_value = "quick")]
     pub(crate) plan: String,
+    /// Of a group only these, such as `--only baseline-100,burst-4x`
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    pub(crate) only: Vec<String>,
     /// The quick form that plans state in their table `[quick]`
     #[arg(long)]
     pub(crate) quick: bool,
     /// Override a key of the plan, e.g. `--set target.timeout=2s`; may be given again
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub(crate) overrides: Vec<String>,
-    /// Where service and Redis come from; by default compose where a container engine runs, else native
+    /// Where service and stores come from; by default compose where a container engine runs, else native, which is
+    /// also for plans that ask PostgreSQL (POSTGRES_URL)
     #[arg(long, value_enum)]
     pub(crate) stack: Option<StackKind>,
     /// A compose file of your own with the services `redis` (6379) and `service` (8080)
@@ -69,6 +73,9 @@ pub(crate) struct LoadtestOptions {
     /// The run directory, by default `runs/<utc time>-<plan>`; of several plans, one directory per plan below it
     #[arg(long, value_name = "DIR")]
     pub(crate) run_dir: Option<PathBuf>,
+    /// Copy the reports and verdict of each plan to a directory of its name here, and write summary.json beside them
+    #[arg(long, value_name = "DIR")]
+    pub(crate) report_dir: Option<PathBuf>,
     /// Leave the stack running, and say how to stop it
     #[arg(long)]
     pub(crate) keep: bool,
@@ -86,7 +93,7 @@ pub(crate) enum StackKind {
     Compose,
     /// Processes on this machine, on free loopback ports
     Native,
-    /// A service and a Redis that run already, at TARGET_URL and REDIS_URL
+    /// A service and stores that run already, at TARGET_URL, REDIS_URL and POSTGRES_URL, as far as plans name them
     External,
 }
 

@@ -60,8 +60,9 @@ impl ComposeStack {
         sweeper::promise(&project.promise());
         let containers = project.up()?;
         let endpoints = Endpoints {
-            target_url: format!("http://{}", containers.service.address),
+            target_url: Some(format!("http://{}", containers.service.address)),
             redis_url: format!("redis://{}", containers.redis.address),
+            postgres_url: None,
             log_dir: Some(logs),
         };
         Ok(ComposeStack { project, containers, endpoints, dir })

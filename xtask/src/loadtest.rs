@@ -1,6 +1,7 @@
 //! `cargo xtask loadtest`: for every plan a fresh stack, the three tools chained on it as one would in a shell, the stack taken
 //! down, the verdict's exit code. Nothing is measured or judged here.
 
+mod reports;
 mod summary;
 
 use std::ffi::OsString;
@@ -15,7 +16,7 @@ use crate::cargo::{self, Binaries, Profile};
 use crate::credentials;
 use crate::interrupt;
 use crate::outcome::{self, Usage};
-use crate::plans::{self, Plan};
+use crate::plans::{self, Parts, Plan};
 use crate::process::{self, Running};
 use crate::say;
 use crate::stack::{Choice, Endpoints, Stack, Wishes};
@@ -31,20 +32,24 @@ const TOOL_GRACE: Duration = Duration::from_secs(30);
 pub(crate) fn run(workspace: &Workspace, options: &LoadtestOptions) -> anyhow::Result<u8> {
     let plans = chosen_plans(workspace, options)?;
     let runs = planned_runs(workspace, options, &plans)?;
-    let wishes = Wishes { kind: options.stack, compose_file: options.compose_file.as_deref(), faults: &options.faults };
+    let parts = runs.iter().map(|run| run.parts).reduce(Parts::and).expect("there is at least one plan");
+    let compose_file = options.compose_file.as_deref();
+    let wishes = Wishes { kind: options.stack, compose_file, faults: &options.faults, parts };
     let choice = Choice::make(workspace, &wishes)?;
-    let binaries = binaries(workspace, options, &choice)?;
+    let binaries = binaries(workspace, options, &choice, parts)?;
     let test = Loadtest { workspace, options, choice, binaries };
-    if !plans.is_several() {
-        return Ok(test.run_plan(&runs[0])?.code);
+    let rows = if plans.is_several() { test.run_all(&runs) } else { vec![test.run_plan(&runs[0])?] };
+    if plans.is_several() {
+        say::result(format!("\n{}", summary::table(&rows)));
     }
-    let rows = test.run_all(&runs);
-    say::result(format!("\n{}", summary::table(&rows)));
+    if let Some(dir) = &options.report_dir {
+        reports::write(dir, &rows)?;
+    }
     Ok(outcome::worst(rows.iter().map(|row| row.code)))
 }
 
 fn chosen_plans(workspace: &Workspace, options: &LoadtestOptions) -> Result<plans::Choice, Usage> {
-    let plans = plans::resolve(&workspace.path("examples/plans"), &options.plan)?;
+    let plans = plans::resolve(&workspace.path("examples/plans"), &options.plan)?.only(&options.only)?;
     if !options.quick {
         return Ok(plans);
     }
@@ -63,6 +68,7 @@ fn chosen_plans(workspace: &Workspace, options: &LoadtestOptions) -> Result<plan
 struct PlannedRun {
     plan: Plan,
     dir: PathBuf,
+    parts: Parts,
 }
 
 /// Run directories are settled, and found to be free, before anything is built or started.
@@ -82,7 +88,8 @@ fn planned_runs(
         let dir = std::path::absolute(dir_of(plan))?;
         let file = std::path::absolute(&plan.file)?;
         refuse_used(&dir)?;
-        runs.push(PlannedRun { plan: Plan { file, name: plan.name.clone() }, dir });
+        let parts = plan.parts().and(Parts::named_in(&options.overrides.join("\n")));
+        runs.push(PlannedRun { plan: Plan { file, name: plan.name.clone() }, dir, parts });
     }
     Ok(runs)
 }
@@ -94,8 +101,13 @@ fn refuse_used(dir: &Path) -> Result<(), Usage> {
     Ok(())
 }
 
-fn binaries(workspace: &Workspace, options: &LoadtestOptions, choice: &Choice) -> anyhow::Result<Binaries> {
-    let service = choice.needs_example_service().then_some(EXAMPLE_SERVICE);
+fn binaries(
+    workspace: &Workspace,
+    options: &LoadtestOptions,
+    choice: &Choice,
+    parts: Parts,
+) -> anyhow::Result<Binaries> {
+    let service = choice.needs_example_service(parts).then_some(EXAMPLE_SERVICE);
     let packages: Vec<&str> = TOOLS.into_iter().chain(service).collect();
     if let Some(dir) = &options.bin_dir {
         return Binaries::in_dir(dir, &packages);
@@ -121,7 +133,7 @@ impl Loadtest<'_> {
             rows.push(self.run_plan(run).unwrap_or_else(|error| {
                 say::error(&error);
                 let code = outcome::code_of(&error);
-                Row { plan: run.plan.name.clone(), code, seconds: 0, verdict: None, report: None }
+                Row { plan: run.plan.name.clone(), dir: run.dir.clone(), code, seconds: 0, verdict: None, report: None }
             }));
             if interrupt::count() > 0 {
                 break;
@@ -133,7 +145,7 @@ impl Loadtest<'_> {
     fn run_plan(&self, run: &PlannedRun) -> anyhow::Result<Row> {
         let clock = Deadline::after(Duration::MAX);
         let service = self.binaries.program(EXAMPLE_SERVICE);
-        let stack = self.choice.bring_up(self.workspace, &service, &self.options.faults)?;
+        let stack = self.choice.bring_up(self.workspace, run.parts, &service, &self.options.faults)?;
         let code = self.load_and_judge(run, stack.endpoints());
         if let Err(error) = stack.collect_logs(&run.dir.join("logs")) {
             say::warn(format!("the logs of the stack could not be kept: {error:#}"));
@@ -142,16 +154,23 @@ impl Loadtest<'_> {
         let code = if interrupt::count() == 0 { code? } else { outcome::INTERRUPTED };
         let seconds = clock.elapsed().as_secs();
         let verdict = summary::verdict_in(&run.dir);
-        Ok(Row { plan: run.plan.name.clone(), code, seconds, verdict, report: report_in(&run.dir) })
+        let (plan, dir, report) = (run.plan.name.clone(), run.dir.clone(), report_in(&run.dir));
+        Ok(Row { plan, dir, code, seconds, verdict, report })
     }
 
     /// The chain of the three tools: `memwatch exec ... -- loadgen run ...`, `verdict check`, `verdict report`.
     fn load_and_judge(&self, run: &PlannedRun, endpoints: &Endpoints) -> anyhow::Result<u8> {
-        say::step(format!("target {}, Redis {}", endpoints.target_url, endpoints.redis_url));
+        let named = [
+            ("target", endpoints.target_url.as_ref()),
+            ("Redis", Some(&endpoints.redis_url)),
+            ("PostgreSQL", endpoints.postgres_url.as_ref().filter(|_| !matches!(self.choice, Choice::External(_)))),
+        ];
+        let words: Vec<String> = named.iter().filter_map(|(name, url)| Some(format!("{name} {}", (*url)?))).collect();
+        say::step(words.join(", "));
         let mut producers = self.producers(run);
         producers.envs(variables(endpoints));
-        if self.choice.needs_example_service() {
-            producers.envs(credentials::variables(&endpoints.target_url));
+        if let (true, Some(url)) = (self.choice.needs_example_service(run.parts), &endpoints.target_url) {
+            producers.envs(credentials::variables(url));
         }
         let producer = self.run_tool(&mut producers)?;
         let verdict = if run.dir.join("run.json").is_file() { Some(self.judge(run)?) } else { None };
@@ -208,10 +227,11 @@ impl Loadtest<'_> {
 
 fn variables(endpoints: &Endpoints) -> Vec<(&'static str, String)> {
     let log_dir = endpoints.log_dir.as_ref().map(|dir| ("LOG_DIR", dir.display().to_string()));
-    let target = || endpoints.target_url.clone();
-    let redis = endpoints.redis_url.clone();
-    let urls = [("TARGET_URL", target()), ("ORCHESTRATOR_URL", target()), ("REDIS_URL", redis)];
-    urls.into_iter().chain(log_dir).collect()
+    let target = endpoints.target_url.iter().flat_map(|url| ["TARGET_URL", "ORCHESTRATOR_URL"].map(|name| (name, url)));
+    let redis = [("REDIS_URL", &endpoints.redis_url)];
+    let postgres = endpoints.postgres_url.iter().map(|url| ("POSTGRES_URL", url));
+    let urls = target.chain(redis).chain(postgres);
+    urls.map(|(name, url)| (name, url.clone())).chain(log_dir).collect()
 }
 
 fn report_in(run_dir: &Path) -> Option<PathBuf> {
@@ -232,10 +252,17 @@ mod tests {
 
     #[test]
     fn the_plans_variables_are_the_stacks_addresses() {
-        let endpoints =
-            Endpoints { target_url: "http://h".to_owned(), redis_url: "redis://r".to_owned(), log_dir: None };
+        let service = Endpoints {
+            target_url: Some("http://h".to_owned()),
+            redis_url: "redis://r".to_owned(),
+            postgres_url: None,
+            log_dir: None,
+        };
+        let owned = |(name, value): (&'static str, &str)| (name, value.to_owned());
         let expected = [("TARGET_URL", "http://h"), ("ORCHESTRATOR_URL", "http://h"), ("REDIS_URL", "redis://r")];
-        let expected = expected.map(|(name, value)| (name, value.to_owned()));
-        assert_eq!(variables(&endpoints), expected);
+        assert_eq!(variables(&service), expected.map(owned));
+        let stores = Endpoints { target_url: None, postgres_url: Some("postgresql://p".to_owned()), ..service };
+        let expected = [("REDIS_URL", "redis://r"), ("POSTGRES_URL", "postgresql://p")];
+        assert_eq!(variables(&stores), expected.map(owned));
     }
 }

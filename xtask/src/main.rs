@@ -17,6 +17,7 @@ mod images;
 mod native;
 mod stack;
 
+mod postgres;
 mod redis;
 mod redis_apt;
 mod shared_objects;

@@ -1,5 +1,5 @@
-//! The stack as two processes of this machine: a Redis with a directory of its own and the example service, both on
-//! free loopback ports, both gone when this is dropped.
+//! The stack as processes of this machine: a Redis with a directory of its own and, where plans ask them, the example
+//! service and a PostgreSQL, all on free loopback ports, all gone when this is dropped.
 
 use std::fs::{self, File};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -11,6 +11,8 @@ use anyhow::Context as _;
 use tempfile::TempDir;
 
 use crate::credentials;
+use crate::plans::Parts;
+use crate::postgres::PostgresServer;
 use crate::probe;
 use crate::process::Running;
 use crate::redis::RedisServer;
@@ -24,17 +26,23 @@ const PORT_ATTEMPTS: usize = 3;
 const LISTENING: &str = "listening on ";
 const SERVICE_OUTPUT: &str = "example-service.out";
 
-/// The fields go down in this order: the service first, then its Redis, then the files of both.
+/// The fields go down in this order: the service first, then the stores, then the files.
 #[derive(Debug)]
 pub(crate) struct NativeStack {
-    service: Running,
+    service: Option<Running>,
+    postgres: Option<PostgresServer>,
     redis: Running,
     endpoints: Endpoints,
     dir: TempDir,
 }
 
 impl NativeStack {
-    pub(crate) fn bring_up(workspace: &Workspace, service: &Path, faults: &[String]) -> anyhow::Result<NativeStack> {
+    pub(crate) fn bring_up(
+        workspace: &Workspace,
+        parts: Parts,
+        service: &Path,
+        faults: &[String],
+    ) -> anyhow::Result<NativeStack> {
         let server = RedisServer::provide(workspace)?;
         server.say_where();
         let dir = workspace.scratch_dir("stack")?;
@@ -43,10 +51,13 @@ impl NativeStack {
 
         let (redis, address) = start_redis(&server, dir.path(), &logs)?;
         let redis_url = format!("redis://{address}");
+        let postgres = parts.postgres.then(|| PostgresServer::start(&logs.join("postgres.log"))).transpose()?;
         let mut command = service_command(service, &redis_url, &logs, faults);
-        let (service, target_url) = start_service(&mut command, &logs)?;
-        let endpoints = Endpoints { target_url, redis_url, log_dir: Some(logs) };
-        Ok(NativeStack { service, redis, endpoints, dir })
+        let service = parts.service.then(|| start_service(&mut command, &logs)).transpose()?;
+        let (service, target_url) = service.unzip();
+        let postgres_url = postgres.as_ref().map(|server| server.url().to_owned());
+        let endpoints = Endpoints { target_url, redis_url, postgres_url, log_dir: Some(logs) };
+        Ok(NativeStack { service, postgres, redis, endpoints, dir })
     }
 
     pub(crate) fn endpoints(&self) -> &Endpoints {
@@ -58,30 +69,44 @@ impl NativeStack {
     }
 
     pub(crate) fn leave(self) -> String {
-        let dir = workspace::keep(self.dir);
-        let how = format!("kill {} {}; rm -r {}", self.service.id(), self.redis.id(), dir.display());
-        self.service.leave();
+        let mut dirs = vec![workspace::keep(self.dir)];
+        let mut processes = vec![self.redis.id()];
         self.redis.leave();
-        how
+        if let Some(service) = self.service {
+            processes.push(service.id());
+            service.leave();
+        }
+        if let Some((id, dir)) = self.postgres.map(PostgresServer::leave) {
+            processes.push(id);
+            dirs.push(dir);
+        }
+        let processes = processes.iter().map(u32::to_string).collect::<Vec<_>>().join(" ");
+        let dirs = dirs.iter().map(|dir| dir.display().to_string()).collect::<Vec<_>>().join(" ");
+        format!("kill {processes}; rm -r {dirs}")
     }
 }
 
 fn start_redis(server: &RedisServer, dir: &Path, logs: &Path) -> anyhow::Result<(Running, SocketAddr)> {
     let data = dir.join("redis");
     fs::create_dir(&data)?;
+    on_a_free_port("Redis", |port| try_redis(server, port, &data, &logs.join("redis.log")))
+}
+
+/// Starts what takes no port of the system's choice.
+pub(crate) fn on_a_free_port<T>(who: &str, start: impl Fn(u16) -> anyhow::Result<T>) -> anyhow::Result<T> {
     let mut last = None;
     for _ in 0..PORT_ATTEMPTS {
-        match try_redis(server, &data, &logs.join("redis.log")) {
+        match start(probe::free_port()?) {
             Ok(started) => return Ok(started),
             Err(error) if error.is::<crate::interrupt::Interrupted>() => return Err(error),
             Err(error) => last = Some(error),
         }
     }
-    Err(last.expect("there is at least one attempt")).context("cannot start Redis")
+    Err(last.expect("there is at least one attempt")).with_context(|| format!("cannot start {who}"))
 }
 
-fn try_redis(server: &RedisServer, data: &Path, log: &Path) -> anyhow::Result<(Running, SocketAddr)> {
-    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, probe::free_port()?));
+fn try_redis(server: &RedisServer, port: u16, data: &Path, log: &Path) -> anyhow::Result<(Running, SocketAddr)> {
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     let mut command = server.command(address.port(), data);
     write_output_to(&mut command, log)?;
     let redis = Running::start("Redis", &mut command)?;
@@ -126,13 +151,13 @@ fn listening_url(output: &str) -> Option<String> {
     whole.lines().find_map(|line| line.strip_prefix(LISTENING)).map(|url| url.trim().to_owned())
 }
 
-fn write_output_to(command: &mut Command, path: &Path) -> anyhow::Result<()> {
+pub(crate) fn write_output_to(command: &mut Command, path: &Path) -> anyhow::Result<()> {
     let file = File::create(path).with_context(|| format!("cannot write {}", path.display()))?;
     command.stderr(file.try_clone()?).stdout(file);
     Ok(())
 }
 
-fn still_runs(process: &Running, name: &str, output: &Path) -> anyhow::Result<()> {
+pub(crate) fn still_runs(process: &Running, name: &str, output: &Path) -> anyhow::Result<()> {
     match process.ended_with() {
         None => Ok(()),
         Some(code) => Err(ended_while_starting(name, code, &fs::read_to_string(output).unwrap_or_default())),

@@ -1,4 +1,4 @@
-//! Which plan files a word on the command line means. What is in them is the tools' business.
+//! Which plan files a word on the command line means, and which servers they ask. What else is in them is the tools' business.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,6 +13,25 @@ const ALL: &str = "all";
 pub(crate) struct Plan {
     pub(crate) name: String,
     pub(crate) file: PathBuf,
+}
+
+/// What plans ask beside Redis, told by the variables they name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Parts {
+    pub(crate) service: bool,
+    pub(crate) postgres: bool,
+}
+
+impl Parts {
+    /// Of a plan's text, or of what is laid over it.
+    pub(crate) fn named_in(text: &str) -> Parts {
+        let names = |variable: &str| text.contains(&format!("${{{variable}"));
+        Parts { service: names("TARGET_URL") || names("ORCHESTRATOR_URL"), postgres: names("POSTGRES_URL") }
+    }
+
+    pub(crate) fn and(self, other: Parts) -> Parts {
+        Parts { service: self.service || other.service, postgres: self.postgres || other.postgres }
+    }
 }
 
 /// What a word means.
@@ -35,6 +54,23 @@ impl Choice {
         matches!(self, Choice::Several(_))
     }
 
+    /// Of several plans those with these names, or all where there are none. `steady` means `assistant/steady` too.
+    pub(crate) fn only(self, names: &[String]) -> Result<Choice, Usage> {
+        let is_named = |plan: &Plan, name: &str| plan.name == name || plan.name.rsplit('/').next() == Some(name);
+        let has = |name: &&String| self.plans().iter().any(|plan| is_named(plan, name));
+        if let Some(name) = names.iter().find(|name| !has(name)) {
+            let valid = self.plans().iter().map(|plan| plan.name.as_str()).collect::<Vec<_>>().join(", ");
+            return Err(Usage(format!("--only {name}: there is no such plan among {valid}")));
+        }
+        Ok(match self {
+            Choice::Several(mut plans) if !names.is_empty() => {
+                plans.retain(|plan| names.iter().any(|name| is_named(plan, name)));
+                Choice::Several(plans)
+            }
+            all => all,
+        })
+    }
+
     /// Of several plans those that have a quick form, and the names of the others. A single plan is left to the
     /// tools, which say what it lacks.
     pub(crate) fn with_quick_forms(self) -> (Choice, Vec<String>) {
@@ -49,6 +85,11 @@ impl Choice {
 }
 
 impl Plan {
+    /// A file that cannot be read asks nothing: the tools say what is wrong with it.
+    pub(crate) fn parts(&self) -> Parts {
+        Parts::named_in(&fs::read_to_string(&self.file).unwrap_or_default())
+    }
+
     /// The shipped plans write the header of the table on a line of its own.
     fn has_quick_form(&self) -> bool {
         fs::read_to_string(&self.file)
@@ -149,6 +190,28 @@ mod tests {
         assert_eq!((quick.plans()[0].name.as_str(), others.len()), ("assistant/steady", 3));
         let single = resolve(dir.path(), "quick").unwrap();
         assert_eq!(single.clone().with_quick_forms(), (single, Vec::new()));
+    }
+
+    #[test]
+    fn only_the_named_ones_of_a_group_remain_and_a_wrong_name_is_answered_with_the_valid_ones() {
+        let dir = shipped();
+        let only = |names: &[&str]| {
+            let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+            resolve(dir.path(), "assistant").unwrap().only(&names)
+        };
+        assert_eq!(only(&["steady"]).unwrap().plans()[0].name, "assistant/steady");
+        assert_eq!(only(&["steady", "assistant/spike"]).unwrap().plans().len(), 2);
+        assert_eq!(only(&[]).unwrap().plans().len(), 2);
+        let message = only(&["spike", "quick"]).unwrap_err().to_string();
+        assert!(message.contains("quick") && message.contains("assistant/spike, assistant/steady"), "{message}");
+    }
+
+    #[test]
+    fn what_a_plan_asks_is_told_by_the_variables_it_names() {
+        let stores = Parts::named_in("url = \"${POSTGRES_URL:-postgresql://127.0.0.1}\" # no TARGET_URL");
+        assert_eq!(stores, Parts { service: false, postgres: true });
+        let tasks = Parts::named_in("url = \"${ORCHESTRATOR_URL}\"");
+        assert_eq!(stores.and(tasks), Parts { service: true, postgres: true });
     }
 
     #[test]

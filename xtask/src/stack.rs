@@ -12,6 +12,7 @@ use crate::engine::Engine;
 use crate::external::ExternalStack;
 use crate::native::NativeStack;
 use crate::outcome::{self, Usage};
+use crate::plans::Parts;
 use crate::say;
 use crate::workspace::Workspace;
 
@@ -21,8 +22,11 @@ const LAST_WORDS_LINES: usize = 12;
 /// Where the stack can be reached, in the words of the plans' variables.
 #[derive(Debug, Clone)]
 pub(crate) struct Endpoints {
-    pub(crate) target_url: String,
+    /// None where no plan asks a service, so that none was started.
+    pub(crate) target_url: Option<String>,
     pub(crate) redis_url: String,
+    /// None where it is not ours to say: then the environment or the plan does.
+    pub(crate) postgres_url: Option<String>,
     /// None where the logs are not ours to place: then the plan's own default counts.
     pub(crate) log_dir: Option<PathBuf>,
 }
@@ -33,6 +37,8 @@ pub(crate) struct Wishes<'a> {
     pub(crate) kind: Option<StackKind>,
     pub(crate) compose_file: Option<&'a Path>,
     pub(crate) faults: &'a [String],
+    /// What any of the plans asks.
+    pub(crate) parts: Parts,
 }
 
 /// The decision, made once; a stack is then brought up from it for every plan.
@@ -52,8 +58,11 @@ impl Choice {
         let file = wishes.compose_file.map_or_else(|| workspace.path("examples/compose.yaml"), Path::to_owned);
         let (choice, why) = match kind {
             Some(StackKind::Native) => (Choice::Native, "as asked".to_owned()),
-            Some(StackKind::External) => (Choice::External(ExternalStack::from_environment()?), "as asked".to_owned()),
+            Some(StackKind::External) => {
+                (Choice::External(ExternalStack::from_environment(wishes.parts)?), "as asked".to_owned())
+            }
             Some(StackKind::Compose) => compose_or_error(file)?,
+            None if wishes.parts.postgres => (Choice::Native, "for PostgreSQL is asked".to_owned()),
             None => compose_or_native(file)?,
         };
         say::step(format!("stack: {}, {why}", choice.name()));
@@ -68,14 +77,19 @@ impl Choice {
         }
     }
 
-    /// Whether the example service runs in it, and so has to be built.
-    pub(crate) fn needs_example_service(&self) -> bool {
-        !matches!(self, Choice::External(_))
+    /// Whether the example service runs in it, and so has to be built. A compose file has it whatever the plans ask.
+    pub(crate) fn needs_example_service(&self, parts: Parts) -> bool {
+        match self {
+            Choice::Compose(..) => true,
+            Choice::Native => parts.service,
+            Choice::External(_) => false,
+        }
     }
 
     pub(crate) fn bring_up(
         &self,
         workspace: &Workspace,
+        parts: Parts,
         example_service: &Path,
         faults: &[String],
     ) -> anyhow::Result<Stack> {
@@ -83,7 +97,7 @@ impl Choice {
             Choice::Compose(engine, file) => {
                 Stack::Compose(ComposeStack::bring_up(workspace, engine, file, example_service, faults)?)
             }
-            Choice::Native => Stack::Native(NativeStack::bring_up(workspace, example_service, faults)?),
+            Choice::Native => Stack::Native(NativeStack::bring_up(workspace, parts, example_service, faults)?),
             Choice::External(stack) => Stack::External(stack.clone()),
         })
     }
@@ -95,6 +109,12 @@ fn refuse_contradictions(kind: Option<StackKind>, wishes: &Wishes<'_>) -> Result
     }
     if kind == Some(StackKind::External) && !wishes.faults.is_empty() {
         return Err(Usage("--fault is for the example service, which --stack external does not start".to_owned()));
+    }
+    if kind != Some(StackKind::External) && !wishes.faults.is_empty() && !wishes.parts.service {
+        return Err(Usage("--fault is for the example service, which the plan does not ask".to_owned()));
+    }
+    if kind == Some(StackKind::Compose) && wishes.parts.postgres {
+        return Err(Usage("the compose stack has no PostgreSQL, which the plan asks: say --stack native".to_owned()));
     }
     if let Some(file) = wishes.compose_file.filter(|file| !file.is_file()) {
         return Err(Usage(format!("there is no compose file {}", file.display())));
@@ -185,7 +205,8 @@ mod tests {
     use super::*;
 
     fn refusal(kind: Option<StackKind>, compose_file: Option<&Path>, faults: &[String]) -> Option<String> {
-        let wishes = Wishes { kind, compose_file, faults };
+        let parts = Parts { service: true, postgres: false };
+        let wishes = Wishes { kind, compose_file, faults, parts };
         refuse_contradictions(kind, &wishes).err().map(|error| error.to_string())
     }
 
@@ -215,6 +236,19 @@ mod tests {
         assert_eq!(outcome::code_of(&error), outcome::USAGE);
         let error = ended_while_starting("Redis", Some(1), "out of memory\n");
         assert_eq!(outcome::code_of(&error), outcome::ENVIRONMENT);
+    }
+
+    #[test]
+    fn plans_that_ask_postgres_and_no_service_get_neither_containers_nor_faults() {
+        let parts = Parts { service: false, postgres: true };
+        let refusal = |kind, faults: &[String]| {
+            let wishes = Wishes { kind: Some(kind), compose_file: None, faults, parts };
+            refuse_contradictions(Some(kind), &wishes).err().map(|error| error.to_string()).unwrap_or_default()
+        };
+        assert!(refusal(StackKind::Compose, &[]).contains("--stack native"));
+        assert!(refusal(StackKind::Native, &["limiter=off".to_owned()]).contains("--fault"));
+        assert_eq!(refusal(StackKind::Native, &[]), "");
+        assert!(!Choice::Native.needs_example_service(parts));
     }
 
     #[test]

@@ -34,7 +34,7 @@ struct World {
 impl World {
     fn new() -> World {
         let world = World { dir: tempfile::tempdir().unwrap() };
-        fs::write(world.path("plan.toml"), "").unwrap();
+        fs::write(world.path("plan.toml"), "url = \"${TARGET_URL}\"").unwrap();
         world.tool("loadgen", "");
         world.tool("memwatch", MEMWATCH);
         world.tool("verdict", "");
@@ -133,6 +133,17 @@ fn stands_in_for_a_server() {
         }
     });
     sleep(SERVER_LIFE);
+}
+
+#[test]
+fn a_plan_that_names_no_service_gets_none() {
+    let world = World::new();
+    fs::write(world.path("plan.toml"), "url = \"${REDIS_URL}\"").unwrap();
+    fs::remove_file(world.path("example-service")).unwrap();
+    let output = world.xtask(&[]).env_remove("TARGET_URL").output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    let addresses = fs::read_to_string(world.run_dir().join("addresses")).unwrap();
+    assert!(addresses.starts_with(" redis://"), "{addresses}");
 }
 
 #[test]

@@ -15,6 +15,7 @@ const VERDICT: &str = "verdict.json";
 #[derive(Debug)]
 pub(crate) struct Row {
     pub(crate) plan: String,
+    pub(crate) dir: PathBuf,
     pub(crate) code: u8,
     pub(crate) seconds: u64,
     pub(crate) verdict: Option<Verdict>,
@@ -78,7 +79,7 @@ impl Row {
         (code == self.code).then_some(verdict)
     }
 
-    fn word(&self) -> &str {
+    pub(super) fn word(&self) -> &str {
         self.judged().map_or_else(|| outcome::word(self.code), |verdict| &verdict.judgement)
     }
 
@@ -114,7 +115,7 @@ mod tests {
 
     fn row(plan: &str, code: u8, verdict: Option<&str>) -> Row {
         let verdict = verdict.map(|text| serde_json::from_str(text).unwrap());
-        Row { plan: plan.to_owned(), code, seconds: 7, verdict, report: None }
+        Row { plan: plan.to_owned(), dir: PathBuf::new(), code, seconds: 7, verdict, report: None }
     }
 
     #[test]

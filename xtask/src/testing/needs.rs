@@ -14,6 +14,7 @@ use anyhow::Context as _;
 use crate::args::Group;
 use crate::engine::Engine;
 use crate::platform;
+use crate::postgres;
 use crate::process::{Running, capture_ok};
 use crate::redis::RedisServer;
 use crate::say;
@@ -25,8 +26,6 @@ const INSTALL_LIMIT: Duration = Duration::from_secs(900);
 const DAEMON_LIMIT: Duration = Duration::from_secs(60);
 /// A daemon stops its containers before it ends.
 const DAEMON_GRACE: Duration = Duration::from_secs(30);
-/// Where Debian keeps PostgreSQL's programs, by major version: they are not on PATH.
-const POSTGRES_VERSIONS: &str = "/usr/lib/postgresql";
 const CHROMIUMS: [&str; 4] = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
 
 /// Where the needs are met, and the daemon that ends with the tests.
@@ -91,7 +90,7 @@ fn path_with(program: &Path) -> OsString {
 /// The directory with PostgreSQL's programs. The tests run clusters of their own: one that the package starts is
 /// nobody's business.
 fn postgres() -> anyhow::Result<PathBuf> {
-    if let Some(dir) = find_postgres() {
+    if let Some(dir) = postgres::programs() {
         return Ok(dir);
     }
     if !(platform::is_root() && platform::has_apt()) {
@@ -99,16 +98,7 @@ fn postgres() -> anyhow::Result<PathBuf> {
         return Err(unmet(Group::Postgres, why));
     }
     install(&["postgresql"]).map_err(|error| unmet_by(Group::Postgres, error))?;
-    find_postgres().ok_or_else(|| unmet(Group::Postgres, "there is no PostgreSQL, even after installing it"))
-}
-
-/// The newest of Debian's versions, else the directory on PATH.
-fn find_postgres() -> Option<PathBuf> {
-    let version = |dir: &Path| dir.file_name()?.to_str()?.parse::<u32>().ok();
-    let installed = fs::read_dir(POSTGRES_VERSIONS).into_iter().flatten().flatten().map(|entry| entry.path());
-    let complete = installed.filter(|dir| dir.join("bin/initdb").is_file());
-    let newest = complete.filter_map(|dir| Some((version(&dir)?, dir.join("bin")))).max().map(|(_, bin)| bin);
-    newest.or_else(|| Some(platform::find_program("initdb")?.parent()?.to_owned()))
+    postgres::programs().ok_or_else(|| unmet(Group::Postgres, "there is no PostgreSQL, even after installing it"))
 }
 
 /// A running engine with compose. The answer is the daemon, where it had to be started.
