@@ -203,14 +203,96 @@ fn a_command_that_ignores_the_request_to_end_is_killed_after_the_grace() {
     let run = Finished::wait(child);
     run.expect(1, &["did not end within 10 s: killing it", "the command was stopped"]);
     let events = watched.rows("events.jsonl");
-    let stop = events.iter().find_map(|row| row.get("stop")).expect("the stop is on record");
-    assert_eq!(stop["signals"], serde_json::json!(["TERM", "KILL"]));
+    let stops: Vec<&Value> = events.iter().filter_map(|row| row.get("stop")).collect();
+    let [stop, kill] = stops[..] else { panic!("both signals are on record, in order of time: {events:#?}") };
+    assert_eq!((&stop["signals"], &kill["signals"]), (&serde_json::json!(["TERM"]), &serde_json::json!(["KILL"])));
     let ended = events.iter().find_map(|row| row.get("command_ended")).expect("the command's end is on record");
     let at = |event: &Value| event["at_ns"].as_f64().unwrap() / 1e9;
     let grace = at(ended) - at(stop);
     assert!((9.9..15.0).contains(&grace), "the grace is 10 s, not {grace} s");
     let pid = fs::read_to_string(watched.path("pid")).unwrap();
     assert!(!Path::new("/proc").join(pid.trim()).exists(), "the command is gone");
+}
+
+#[test]
+fn a_command_that_fills_redis_until_it_refuses_is_stopped_within_two_intervals() {
+    let redis = Redis::with(&["--maxmemory", "6mb"]);
+    let watched = Watched::new(&redis.url(), "");
+    // It fills the server half a megabyte at a time, says when it is refused, and goes on for as long as it is let.
+    let script = format!(
+        "exec 3<>/dev/tcp/127.0.0.1/{}; for i in $(seq 1000); do printf 'SETRANGE filler:%s 500000 x\\r\\n' $i >&3; \
+         read -r answer <&3; case $answer in -OOM*) echo \"write $i: $answer\"; sleep 0.05;; esac; done",
+        redis.port()
+    );
+    let command = ["exec", "plan.toml", "--run-dir", "run", "--", "bash", "-c", &script];
+    let run = watched.memwatch().args(command).run();
+    run.expect(1, &["out of memory: ", "the command printed", "OOM command not allowed", "the command was stopped"]);
+    run.expect(1, &["left behind: db0 filler:{n} (+", "never expiring"]);
+    let events = watched.rows("events.jsonl");
+    let at = |row: &Value| {
+        let body = row.as_object().unwrap().values().next().unwrap();
+        body["at_ns"].as_f64().unwrap() / 1e9
+    };
+    let times: Vec<f64> = events[1..].iter().map(at).collect();
+    assert!(times.is_sorted(), "events stand in the order of time: {events:#?}");
+    let refused = |row: &&Value| row["alert"]["message"].as_str().is_some_and(|text| text.contains("refused"));
+    let noticed = at(events.iter().find(refused).unwrap_or_else(|| panic!("{events:#?}")));
+    let stopped = at(events.iter().find(|row| row.get("stop").is_some()).expect("the stop is on record"));
+    let full = watched.rows("redis.jsonl").iter().filter_map(|row| row.get("sample")).find_map(|sample| {
+        let refused = sample["values"]["oom_errors"].as_f64()? > 0.0;
+        refused.then(|| sample["at_ns"].as_f64().unwrap() / 1e9)
+    });
+    let first = full.map_or(noticed, |full| full.min(noticed));
+    assert!(stopped - first <= 0.4, "refused at {first} s, stopped at {stopped} s, every 0.2 s");
+    let ended = watched.rows("keys.jsonl").iter().filter(|row| row["checkpoint"]["occasion"] == "end").count();
+    assert_eq!(ended, 1, "what remains is on record");
+    let diff = watched.memwatch().args(["keys", "--diff", "run"]).run();
+    diff.expect(0, &["db0 filler:{n}", "per minute"]);
+}
+
+#[test]
+fn earlier_runs_of_the_same_command_are_compared_with() {
+    let redis = Redis::start();
+    let dir = tempfile::tempdir().unwrap();
+    let exec = |run: &str, command: &str| {
+        let options = ["exec", "--redis", &redis.url(), "--run-dir", run, "--", "sh", "-c", command];
+        Tool::new("memwatch").current_dir(dir.path()).args(options).run()
+    };
+    let first = exec("1", "sleep 0.2");
+    assert!(!first.stderr.contains("earlier run"), "{}", first.stderr);
+    exec("2", "sleep 0.1").expect(0, &[]);
+    exec("3", "sleep 0.2").expect(0, &["1 earlier run of this command: median "]);
+}
+
+#[test]
+fn a_high_baseline_and_keys_in_the_wrong_database_are_said_before_the_command_starts() {
+    let redis = Redis::with(&["--maxmemory", "10mb"]);
+    fill(&redis, 850, 10_000);
+    let script = "echo the command speaks >&2";
+    let options = ["exec", "--redis", &redis.url(), "--expect-db", "2", "--", "sh", "-c", script];
+    let run = Tool::new("memwatch").args(options).run();
+    run.expect(0, &["high baseline", "keys where none were expected: 850 in db0"]);
+    let place = |words: &str| run.stderr.find(words).unwrap_or_else(|| panic!("no `{words}` in {}", run.stderr));
+    assert!(place("high baseline") < place("the command speaks"), "{}", run.stderr);
+    assert!(place("none were expected") < place("the command speaks"), "{}", run.stderr);
+}
+
+#[test]
+fn an_alarm_sets_off_the_program_of_the_plan() {
+    let redis = Redis::start();
+    fill(&redis, 100, 20_000);
+    let dir = tempfile::tempdir().unwrap();
+    let program = r#"["sh", "-c", "echo \"$MEMWATCH_LEVEL: $MEMWATCH_MESSAGE\" > alarm.txt"]"#;
+    let plan = format!(
+        "schema = 1\nname = \"alarmed\"\n[watch]\nevery = \"200ms\"\nredis = \"{}\"\n\
+         alerts = [{{ size = \"1MB\", level = \"warn\", run = {program} }}]\n",
+        redis.url()
+    );
+    fs::write(dir.path().join("plan.toml"), plan).unwrap();
+    let watch = Tool::new("memwatch").current_dir(dir.path()).args(["watch", "plan.toml", "--duration", "1s"]).run();
+    watch.expect(0, &["used memory is", "above 1.00 MB"]);
+    let said = fs::read_to_string(dir.path().join("alarm.txt")).unwrap();
+    assert!(said.starts_with("warning: used memory is"), "{said}");
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! A run that an alert stopped is a failed run, whatever its criteria say: the alert's limit was a criterion too.
 
+use plimsoll_plan::Trigger;
 use plimsoll_record::events::{Event, Level};
 use plimsoll_record::metric::Metric;
 use plimsoll_record::units::Unit;
@@ -37,7 +38,7 @@ fn is_alert(event: &Event, wanted: Option<Level>) -> bool {
 /// Alerts on growth carry bytes per second under the name of the metric that grows.
 fn unit(run: &JudgedRun<'_>, metric: &str, limit: f64) -> Unit {
     let alerts = run.plan.watch.as_ref().map_or(&[][..], |watch| &watch.alerts);
-    if alerts.iter().any(|alert| alert.growth == limit) {
+    if alerts.iter().any(|alert| alert.trigger == Trigger::Growth(limit)) {
         return Unit::BytesPerSecond;
     }
     Metric::find(metric).map_or(Unit::Ratio, |metric| metric.unit)

@@ -46,6 +46,9 @@ pub(crate) struct Sources {
     /// The sampling interval, 100 ms or more [default: the plan's, else 1s]
     #[arg(long, value_name = "TIME", value_parser = interval)]
     pub(crate) interval: Option<Duration>,
+    /// The databases that are meant to hold keys; keys elsewhere are pointed out [default: the plan's, else any]
+    #[arg(long, value_name = "N", value_delimiter = ',')]
+    pub(crate) expect_db: Vec<u32>,
     /// Also sample this process
     #[arg(long)]
     pub(crate) pid: Option<u32>,
@@ -76,6 +79,9 @@ pub(crate) struct WatchArgs {
 pub(crate) struct ExecArgs {
     #[command(flatten)]
     pub(crate) sources: Sources,
+    /// Let the command run on after a critical alarm
+    #[arg(long)]
+    pub(crate) no_stop: bool,
     /// The command and its arguments
     #[arg(last = true, required = true, value_name = "COMMAND")]
     pub(crate) command: Vec<OsString>,

@@ -8,14 +8,9 @@ use std::process::{ExitCode, ExitStatus};
 use std::time::Duration;
 
 use anyhow::Context as _;
-use plimsoll_record::Offset;
 use plimsoll_record::events::{Event, Level};
 use plimsoll_record::files::EndReason;
-use plimsoll_record::logs::LogFact;
-use plimsoll_record::metric::Source;
-use plimsoll_record::series::SeriesFact;
-use plimsoll_record::units::{Unit, show_duration};
-use plimsoll_sampler::alarms::Alarm;
+use plimsoll_record::{Offset, RunDir};
 use plimsoll_sampler::{Update, Watcher};
 use rustix::process::Signal;
 use tokio::signal::unix::{Signal as Signals, SignalKind, signal};
@@ -23,10 +18,11 @@ use tokio::sync::mpsc;
 use tokio::time::Sleep;
 
 use crate::args::ExecArgs;
+use crate::earlier::{compared, durations, known_as};
 use crate::exit::{ENVIRONMENT, Fatal, STOPPED, USAGE};
+use crate::output::{Output, Refusal};
+use crate::report::{Observer, Ran, say};
 use crate::setup::{PRODUCER, Setup};
-use crate::summary::{Summary, growth};
-use crate::table::{style_of, word_for};
 use crate::wrapped::Wrapped;
 
 /// A command has these to end by itself: most tools end in good order at the first and at once at the second.
@@ -41,15 +37,20 @@ pub(crate) async fn run(args: &ExecArgs) -> Result<ExitCode, Fatal> {
     let mut signals = Received::install()?;
     let (updates, mut inbox) = mpsc::channel(QUEUE);
     let watcher = Watcher::start(&setup.watch, setup.run.as_ref(), PRODUCER, updates).await?;
-    let mut observer = Observer { summary: Summary::new(), in_gap: false };
+    let mut observer = Observer::new(!args.no_stop);
+    // What the first readings show is said before the command prints anything.
+    let refused = observer.catch_up(&mut inbox);
     let began = watcher.clock().now();
-    let wrapped = match Wrapped::start(&args.command) {
+    let mut wrapped = match Wrapped::start(&args.command) {
         Ok(wrapped) => wrapped,
         Err(error) => return cannot_start(args, watcher, error).await,
     };
-    let mut session = Session { wrapped, watcher: Some(watcher), stop: None, interrupts: 0, record: Ok(()) };
-    let status = session.attend(&mut inbox, &mut signals, &mut observer).await?;
-    session.end(status, began, &mut inbox, &mut observer).await
+    let output = wrapped.output();
+    let command = Command { known_as: known_as(&args.command), run: setup.run, began };
+    let watcher = Some(watcher);
+    let mut session = Session { wrapped, output, command, watcher, stop: None, interrupts: 0, record: Ok(()) };
+    let status = session.attend(refused, &mut inbox, &mut signals, &mut observer).await?;
+    session.end(status, &mut inbox, &mut observer).await
 }
 
 async fn cannot_start(args: &ExecArgs, watcher: Watcher, error: std::io::Error) -> Result<ExitCode, Fatal> {
@@ -81,6 +82,8 @@ impl Received {
 /// A command under watch.
 struct Session {
     wrapped: Wrapped,
+    output: Output,
+    command: Command,
     watcher: Option<Watcher>,
     stop: Option<Stop>,
     /// Signals passed on.
@@ -88,9 +91,15 @@ struct Session {
     record: Result<(), Fatal>,
 }
 
+/// What is told of the command at its end.
+struct Command {
+    known_as: String,
+    run: Option<RunDir>,
+    began: Offset,
+}
+
 /// The command was told to stop.
 struct Stop {
-    at: Offset,
     reason: String,
     killed: bool,
 }
@@ -99,12 +108,16 @@ impl Session {
     /// Until the command ends: looks at what the watcher sees, passes signals on, stops the command when it must.
     async fn attend(
         &mut self,
+        refused: Option<String>,
         inbox: &mut mpsc::Receiver<Update>,
         signals: &mut Received,
         observer: &mut Observer,
     ) -> Result<ExitStatus, Fatal> {
         let kill = tokio::time::sleep(Duration::ZERO);
         tokio::pin!(kill);
+        if let Some(reason) = refused {
+            self.terminate(reason, kill.as_mut()).await;
+        }
         loop {
             let dying = self.stop.as_ref().is_some_and(|stop| !stop.killed);
             tokio::select! {
@@ -114,34 +127,59 @@ impl Session {
                 update = inbox.recv(), if self.watcher.is_some() => match update {
                     Some(update) => {
                         if let Some(reason) = observer.see(update) {
-                            self.terminate(reason, kill.as_mut());
+                            self.terminate(reason, kill.as_mut()).await;
                         }
                     }
                     None => self.record_failed().await,
                 },
+                refusal = self.output.refusal() => {
+                    self.record_refusal(&refusal).await;
+                    if let Some(reason) = observer.refusal(refusal) {
+                        self.terminate(reason, kill.as_mut()).await;
+                    }
+                }
                 signal = signals.next() => self.pass_on(signal),
-                () = &mut kill, if dying => self.kill(),
+                () = &mut kill, if dying => self.kill().await,
             }
         }
     }
 
     /// Asks the command to end, once; what comes after that adds to the reasons.
-    fn terminate(&mut self, reason: String, mut kill: Pin<&mut Sleep>) {
-        let (None, Some(watcher)) = (&self.stop, &self.watcher) else {
+    async fn terminate(&mut self, reason: String, mut kill: Pin<&mut Sleep>) {
+        if self.stop.is_some() || self.watcher.is_none() {
             return say(Level::Critical, &reason);
-        };
-        let at = watcher.clock().now();
+        }
         say(Level::Critical, &format!("{reason}; stopping the command"));
         self.wrapped.signal(Signal::TERM);
-        self.stop = Some(Stop { at, reason, killed: false });
+        self.record_stop(&reason, "TERM").await;
+        self.stop = Some(Stop { reason, killed: false });
         kill.set(tokio::time::sleep(GRACE));
     }
 
-    fn kill(&mut self) {
-        say(Level::Critical, &format!("the command did not end within {} s: killing it", GRACE.as_secs()));
+    async fn kill(&mut self) {
+        let reason = format!("the command did not end within {} s", GRACE.as_secs());
+        say(Level::Critical, &format!("{reason}: killing it"));
         self.wrapped.signal(Signal::KILL);
+        self.record_stop(&reason, "KILL").await;
         if let Some(stop) = &mut self.stop {
             stop.killed = true;
+        }
+    }
+
+    async fn record_stop(&self, reason: &str, signal: &str) {
+        if let Some(watcher) = &self.watcher {
+            let (at_ns, signals) = (watcher.clock().now(), vec![signal.to_owned()]);
+            watcher.record(Event::Stop { at_ns, reason: reason.to_owned(), signals }).await;
+        }
+    }
+
+    /// A refusal that the command printed is an alarm as any other.
+    async fn record_refusal(&self, refusal: &Refusal) {
+        if let Some(watcher) = &self.watcher {
+            let message = format!("the command's {} says that Redis refused a write: {}", refusal.stream, refusal.line);
+            let (at_ns, metric) = (watcher.clock().now(), "command.oom".to_owned());
+            let level = Level::Critical;
+            watcher.record(Event::Alert { at_ns, level, metric, value: 1.0, limit: 0.0, message }).await;
         }
     }
 
@@ -170,29 +208,28 @@ impl Session {
     async fn end(
         mut self,
         status: ExitStatus,
-        began: Offset,
         inbox: &mut mpsc::Receiver<Update>,
         observer: &mut Observer,
     ) -> Result<ExitCode, Fatal> {
-        if let Some(stop) = &mut self.stop
-            && self.wrapped.sweep(GRACE).await
-        {
-            say(Level::Critical, "processes that the command left behind did not end: killed them");
-            stop.killed = true;
+        let ended = self.watcher.as_ref().map(|watcher| watcher.clock().now());
+        if self.stop.is_some() && self.wrapped.sweep(GRACE).await {
+            let reason = "processes that the command left behind did not end";
+            say(Level::Critical, &format!("{reason}: killed them"));
+            self.record_stop(reason, "KILL").await;
         }
-        let mut ran = None;
-        if let Some(watcher) = self.watcher.take() {
-            let at_ns = watcher.clock().now();
-            let ran_ns = at_ns.since(began);
-            ran = Some(Duration::from_nanos(ran_ns));
-            if let Some(stop) = &self.stop {
-                watcher.record(stop.event()).await;
-            }
-            watcher.record(Event::CommandEnded { at_ns, exit_code: status.code(), ran_ns }).await;
+        let refused_lines = self.output.finish().await;
+        let mut ran = Ran { took: None, compared: None, refused_lines };
+        if let (Some(watcher), Some(at_ns)) = (self.watcher.take(), ended) {
+            let ran_ns = at_ns.since(self.command.began);
+            let took = Duration::from_nanos(ran_ns);
+            ran.took = Some(took);
+            ran.compared = self.compared(status, took);
+            let command = Some(self.command.known_as.clone());
+            watcher.record(Event::CommandEnded { at_ns, exit_code: status.code(), ran_ns, command }).await;
             let (recorded, ()) = tokio::join!(watcher.finish(self.reason()), observer.rest(inbox));
             recorded?;
         }
-        observer.report(ran);
+        observer.report(&ran);
         if let Some(stop) = &self.stop {
             say(Level::Critical, &format!("the command was stopped: {}", stop.reason));
             return Ok(ExitCode::from(STOPPED));
@@ -201,6 +238,12 @@ impl Session {
             0 if self.record.is_err() => ENVIRONMENT,
             code => code,
         }))
+    }
+
+    /// How long it took beside earlier runs of the same command, when it ended well.
+    fn compared(&self, status: ExitStatus, took: Duration) -> Option<String> {
+        let run = self.command.run.as_ref().filter(|_| status.success())?;
+        compared(took, durations(run, &self.command.known_as))
     }
 
     fn reason(&self) -> EndReason {
@@ -212,93 +255,8 @@ impl Session {
     }
 }
 
-impl Stop {
-    fn event(&self) -> Event {
-        let signals = if self.killed { vec!["TERM".to_owned(), "KILL".to_owned()] } else { vec!["TERM".to_owned()] };
-        Event::Stop { at_ns: self.at, reason: self.reason.clone(), signals }
-    }
-}
-
 /// The command's exit code; 128 and the number of the signal that ended it, as shells have it.
 fn code_of(status: ExitStatus) -> u8 {
     let code = status.code().or_else(|| status.signal().map(|signal| 128 + signal));
     code.and_then(|code| u8::try_from(code).ok()).unwrap_or(USAGE)
-}
-
-/// Sees what the watcher tells, and says what a user should know at once.
-struct Observer {
-    summary: Summary,
-    in_gap: bool,
-}
-
-impl Observer {
-    /// Takes an update; gives the reason when the command must stop.
-    fn see(&mut self, update: Update) -> Option<String> {
-        match update {
-            Update::Fact { source, of, fact, .. } => self.fact(source, of.as_deref(), &fact),
-            Update::Alarm(alarm) => return self.alarm(&alarm),
-            Update::Log(LogFact::Gap { log, reason, .. }) => say(Level::Warn, &format!("log {log}: {reason}")),
-            Update::Log(_) => {}
-        }
-        None
-    }
-
-    fn fact(&mut self, source: Source, of: Option<&str>, fact: &SeriesFact) {
-        self.summary.fact(source, of, fact);
-        match fact {
-            SeriesFact::Gap(gap) if source == Source::Redis && !self.in_gap => {
-                self.in_gap = true;
-                say(Level::Warn, &format!("Redis cannot be sampled: {} ({})", gap.reason.words(), gap.detail));
-            }
-            SeriesFact::Sample(_) if source == Source::Redis && self.in_gap => {
-                self.in_gap = false;
-                say(Level::Warn, "Redis is sampled again");
-            }
-            SeriesFact::Mark(mark) => say(Level::Warn, &format!("{}: {}", source.prefix(), mark.detail)),
-            _ => {}
-        }
-    }
-
-    fn alarm(&mut self, alarm: &Alarm) -> Option<String> {
-        self.summary.alarm(alarm);
-        let Event::Alert { level, message, .. } = &alarm.event else { return None };
-        if !alarm.stop {
-            say(*level, message);
-        }
-        alarm.stop.then(|| message.clone())
-    }
-
-    async fn rest(&mut self, inbox: &mut mpsc::Receiver<Update>) {
-        while let Some(update) = inbox.recv().await {
-            self.see(update);
-        }
-    }
-
-    /// Memory before, at its peak, and after; `ran` is absent when the watch ended before the command.
-    fn report(&self, ran: Option<Duration>) {
-        let mut parts: Vec<String> = ran.map(|ran| format!("ran {}", show_duration(ran))).into_iter().collect();
-        if let Some(used) = self.summary.stats(Source::Redis, "used_memory") {
-            let show = |value| Unit::Bytes.show(value);
-            let (before, peak) = (show(used.first), show(used.max));
-            let after = match (ran, self.in_gap) {
-                (None, _) => "unknown: it was no longer watched".to_owned(),
-                (_, true) => "unknown: Redis cannot be sampled".to_owned(),
-                (_, false) => format!("{} ({})", show(used.last), growth(Unit::Bytes, used.last - used.first)),
-            };
-            parts.push(format!("Redis memory before {before}, peak {peak}, after {after}"));
-        }
-        if let Some(keys) = self.summary.stats(Source::Redis, "keys").filter(|_| ran.is_some() && !self.in_gap) {
-            let show = |value| Unit::Count.show(value);
-            parts.push(format!("keys {} -> {}", show(keys.first), show(keys.last)));
-        }
-        if self.summary.gaps() > 0 {
-            parts.push(format!("{} samples are missing", self.summary.gaps()));
-        }
-        anstream::eprintln!("memwatch: {}", parts.join("; "));
-    }
-}
-
-fn say(level: Level, message: &str) {
-    let style = style_of(level);
-    anstream::eprintln!("memwatch: {style}{}{style:#}: {message}", word_for(level));
 }

@@ -26,6 +26,7 @@ use crate::args::{Databases, Format, KeysArgs};
 use crate::exit::Fatal;
 use crate::setup::redis_or_default;
 
+pub(crate) use self::difference::left_behind;
 pub(crate) use self::look::by_database;
 
 const PATIENCE: Duration = Duration::from_secs(5);

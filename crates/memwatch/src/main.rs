@@ -15,8 +15,14 @@ mod setup;
 
 mod watch;
 
+mod earlier;
 mod exec;
+mod output;
+mod report;
 mod wrapped;
+
+mod actions;
+mod remains;
 
 mod judge;
 mod snapshot;

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use plimsoll_plan::{Alert, Plan, ProcessWatch, RedisSource, SourceText, Surroundings, Watch};
+use plimsoll_plan::{Alert, KeysWatch, Plan, ProcessWatch, RedisSource, SourceText, Surroundings, Trigger, Watch};
 use plimsoll_record::RunDir;
 use plimsoll_record::events::Level;
 
@@ -16,8 +16,13 @@ pub(crate) const PRODUCER: &str = concat!("memwatch ", env!("CARGO_PKG_VERSION")
 
 const DEFAULT_REDIS: &str = "redis://127.0.0.1:6379";
 const DEFAULT_INTERVAL: Duration = Duration::from_secs(1);
-/// Without a plan: growth worth a warning, and growth that is critical, in bytes per second.
-const DEFAULT_ALERTS: [(f64, Level); 2] = [(10e6 / 60.0, Level::Warn), (50e6 / 60.0, Level::Critical)];
+/// Without a plan: what is worth a warning, and what is critical. Growth is in bytes per second.
+const DEFAULT_ALERTS: [(Trigger, Level); 4] = [
+    (Trigger::Growth(10e6 / 60.0), Level::Warn),
+    (Trigger::Growth(50e6 / 60.0), Level::Critical),
+    (Trigger::Evictions(0.0), Level::Warn),
+    (Trigger::RejectedClients(0.0), Level::Warn),
+];
 
 /// What is watched, and the run it is recorded into.
 #[derive(Debug)]
@@ -38,6 +43,9 @@ impl Setup {
         }
         if let Some(interval) = sources.interval {
             watch.every = interval;
+        }
+        if !sources.expect_db.is_empty() {
+            watch.databases.clone_from(&sources.expect_db);
         }
         if let Some(pid) = sources.pid {
             watch.process = Some(ProcessWatch::Pid(pid));
@@ -66,11 +74,12 @@ fn read_plan(path: &Path, sources: &Sources) -> Result<Plan, Fatal> {
 
 /// What is watched when no plan says so: Redis and the host.
 fn unplanned() -> Result<Watch, Fatal> {
-    let alert = |(growth, level)| Alert { growth, level, stop: false };
+    let alert = |(trigger, level)| Alert::new(trigger, level, level == Level::Critical);
     Ok(Watch {
         every: DEFAULT_INTERVAL,
         redis: Some(redis_or_default(None)?),
         alerts: DEFAULT_ALERTS.into_iter().map(alert).collect(),
+        keys: Some(KeysWatch::default()),
         ..Watch::default()
     })
 }

@@ -6,14 +6,17 @@ use std::time::Duration;
 
 use plimsoll_record::RunClock;
 use plimsoll_record::files::EndReason;
+use plimsoll_record::keys::KeysFact;
 use plimsoll_record::logs::LogFact;
 use plimsoll_sampler::{Update, Watcher};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 
+use crate::actions::Actions;
 use crate::args::WatchArgs;
 use crate::csv::Csv;
 use crate::exit::{Fatal, INTERRUPTED};
+use crate::remains::Remains;
 use crate::rows::{Line, Rows};
 use crate::setup::{PRODUCER, Setup};
 use crate::summary::Summary;
@@ -45,6 +48,8 @@ pub(crate) async fn run(args: &WatchArgs) -> Result<ExitCode, Fatal> {
         rows: Rows::new(&setup.watch),
         table: Table::new(&setup.watch, clock.now()),
         summary: Summary::new(),
+        remains: Remains::default(),
+        actions: Actions::default(),
         csv,
         clock,
         out: anstream::stdout(),
@@ -83,6 +88,8 @@ struct View {
     rows: Rows,
     table: Table,
     summary: Summary,
+    remains: Remains,
+    actions: Actions,
     csv: Option<Csv>,
     clock: RunClock,
     out: anstream::Stdout,
@@ -121,6 +128,10 @@ impl View {
         }
         let summary = self.summary.render();
         self.print(&format!("\n{summary}"))?;
+        if let Some(left) = self.remains.left_behind() {
+            self.print(&format!("{left}\n"))?;
+        }
+        self.actions.finish().await;
         Ok(())
     }
 
@@ -137,12 +148,21 @@ impl View {
             }
             Update::Alarm(alarm) => {
                 self.summary.alarm(&alarm);
+                self.actions.set_off(&alarm);
                 let text = self.table.alarm(&alarm);
                 self.print(&text)
             }
             Update::Log(LogFact::Gap { at_ns, log, reason }) => {
                 let text = self.table.note(at_ns, &format!("log {log}"), &reason);
                 self.print(&text)
+            }
+            Update::Keys(KeysFact::Gap { at_ns, detail, .. }) => {
+                let text = self.table.note(at_ns, "keys", &format!("not read: {detail}"));
+                self.print(&text)
+            }
+            Update::Keys(KeysFact::Checkpoint(checkpoint)) => {
+                self.remains.take(checkpoint);
+                Ok(true)
             }
             Update::Log(_) => Ok(true),
         }

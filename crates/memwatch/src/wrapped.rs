@@ -12,6 +12,8 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal};
 use tokio::process::{Child, Command};
 
+use crate::output::{self, Output};
+
 /// Looks at a group that is ending this often.
 const LOOK: Duration = Duration::from_millis(50);
 
@@ -32,7 +34,7 @@ enum Group {
 }
 
 impl Wrapped {
-    /// Starts the command. Its standard streams are memwatch's own.
+    /// Starts the command. Its standard input is memwatch's own, and so is each other stream that goes to a terminal.
     pub(crate) fn start(command: &[OsString]) -> std::io::Result<Self> {
         Self::start_in(if in_foreground() { Group::Shared } else { Group::Own }, command)
     }
@@ -41,6 +43,7 @@ impl Wrapped {
         let (program, arguments) = command.split_first().expect("the command line requires a command");
         let mut starting = Command::new(program);
         starting.args(arguments).kill_on_drop(true);
+        output::prepare(&mut starting);
         if group == Group::Own {
             starting.process_group(0);
         }
@@ -48,6 +51,11 @@ impl Wrapped {
         let raw = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
         let pid = raw.expect("a process that was just started has a pid");
         Ok(Self { child, pid, group })
+    }
+
+    /// What it prints, where that is read. Once.
+    pub(crate) fn output(&mut self) -> Output {
+        Output::of(&mut self.child)
     }
 
     /// Waits for the command's own end. May be given up and called again.

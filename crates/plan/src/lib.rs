@@ -57,6 +57,6 @@ pub use store::{Ask, Call, Isolation, Payload, Shape, Statement, Store, StoreCon
 pub use surroundings::Surroundings;
 pub use template::{Form, Hole, Part, Random, Secret, Template, UserPattern};
 pub use watch::{
-    Alert, ContainerPlace, ContainerWatch, LOG_EVENTS, LogEvent, LogWatch, MetricPath, PoolEndpoint, PoolSource,
-    PostgresSource, ProbeWatch, ProcessWatch, SlowLines, Watch,
+    Actions, Alert, ContainerPlace, ContainerWatch, KeysWatch, LOG_EVENTS, LogEvent, LogWatch, MetricPath,
+    PoolEndpoint, PoolSource, PostgresSource, ProbeWatch, ProcessWatch, SlowLines, Trigger, Watch,
 };

@@ -2,6 +2,7 @@
 //!
 //! A new table gets a file of its own below, one field here, and its lines in the writer.
 
+mod alerts;
 mod around;
 mod bodies;
 mod calls;

@@ -1,19 +1,22 @@
 //! What a plan says about watching: Redis, PostgreSQL, host, process, containers, endpoints, logs, alerts.
 
+mod alerts;
 mod around;
+mod keys;
 mod logs;
 
 use std::path::PathBuf;
 use std::time::Duration;
 
-use plimsoll_record::events::Level;
 use plimsoll_record::metric::Source;
 
 use crate::redis::RedisSource;
 
+pub use alerts::{Actions, Alert, Trigger};
 pub use around::{
     ContainerPlace, ContainerWatch, MetricPath, PoolEndpoint, PoolSource, PostgresSource, ProbeWatch, ProcessWatch,
 };
+pub use keys::KeysWatch;
 pub use logs::{LOG_EVENTS, LogEvent, LogWatch, SlowLines};
 
 /// What to watch during the run.
@@ -41,6 +44,10 @@ pub struct Watch {
     pub logs: Vec<LogWatch>,
     /// When to raise an alarm.
     pub alerts: Vec<Alert>,
+    /// What is read of the keys of Redis; `None` for nothing.
+    pub keys: Option<KeysWatch>,
+    /// The databases of Redis that are meant to hold keys; empty when any may.
+    pub databases: Vec<u32>,
 }
 
 /// Every second, the host alone.
@@ -58,6 +65,8 @@ impl Default for Watch {
             probes: Vec::new(),
             logs: Vec::new(),
             alerts: Vec::new(),
+            keys: None,
+            databases: Vec::new(),
         }
     }
 }
@@ -86,15 +95,4 @@ impl Watch {
             Source::Redis | Source::Postgres | Source::Pool | Source::Host | Source::Process => Vec::new(),
         }
     }
-}
-
-/// When to raise an alarm.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Alert {
-    /// Growth of used_memory that must not be exceeded, in bytes per second.
-    pub growth: f64,
-    /// How serious it is.
-    pub level: Level,
-    /// Whether `memwatch exec` stops its command.
-    pub stop: bool,
 }

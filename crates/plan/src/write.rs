@@ -3,6 +3,7 @@
 //! Written line by line, not through a serialiser: steps and headers have an order, and units read better than
 //! numbers. The same plan always gives the same bytes.
 
+mod alerts;
 mod around;
 mod criteria;
 mod flows;
@@ -14,7 +15,6 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::time::Duration;
 
-use plimsoll_record::events::Level;
 use plimsoll_record::units::Quantity;
 
 use crate::model::{
@@ -24,7 +24,7 @@ use crate::model::{
 use crate::quantities::show as duration;
 use crate::resolve::http_word;
 use crate::template::{Form, Part, Template};
-use crate::watch::{Alert, Watch};
+use crate::watch::Watch;
 
 impl Plan {
     /// The plan as TOML: deterministic, every default written out, secrets only as `${NAME}` (a password in a URL
@@ -173,7 +173,9 @@ impl Lines {
         self.line("host", if watch.host { "true" } else { "false" });
         self.around(watch);
         self.line("logs", &list(watch.logs.iter().map(around::log)));
-        self.line("alerts", &list(watch.alerts.iter().map(alert)));
+        self.line("alerts", &list(watch.alerts.iter().map(alerts::alert)));
+        self.line("keys", &alerts::keys(watch.keys.as_ref()));
+        self.line("databases", &list(watch.databases.iter().map(u32::to_string)));
     }
 }
 
@@ -288,22 +290,4 @@ fn limit(limit: &Limit) -> String {
         _ => duration(limit.per),
     };
     quote(&format!("{}/{per}", limit.count))
-}
-
-fn alert(alert: &Alert) -> String {
-    let level = match alert.level {
-        Level::Warn => "warn",
-        Level::Critical => "critical",
-    };
-    let growth = growth(alert.growth);
-    format!("{{ growth = \"{growth}\", level = \"{level}\", stop = {} }}", alert.stop)
-}
-
-/// A growth per minute, as people state it, when that is read back as the same number; else per second.
-fn growth(bytes_per_second: f64) -> String {
-    let per_minute = format!("{}MB/min", (bytes_per_second * 60.0).round() / 1e6);
-    match Quantity::parse(&per_minute) {
-        Ok(quantity) if quantity.value == bytes_per_second => per_minute,
-        _ => format!("{bytes_per_second}B/s"),
-    }
 }

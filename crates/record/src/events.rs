@@ -55,7 +55,7 @@ pub enum Event {
         at_ns: Offset,
         /// Why.
         reason: String,
-        /// The signals sent, in order, e.g. `["TERM", "KILL"]`.
+        /// The signals sent, in order, e.g. `["TERM"]`; a command that does not heed it gets a row of its own for `KILL`.
         signals: Vec<String>,
     },
     /// The wrapped command ended.
@@ -66,6 +66,10 @@ pub enum Event {
         exit_code: Option<i32>,
         /// How long it ran, in nanoseconds.
         ran_ns: u64,
+        /// What tells this command line from others: the program's name and a hash of all words. Arguments may hold
+        /// secrets, so they are not here. Absent in records of earlier versions.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        command: Option<String>,
     },
     /// A point worth a line on the charts.
     Mark {
@@ -74,4 +78,29 @@ pub enum Event {
         /// What it was.
         label: String,
     },
+}
+
+impl Event {
+    /// When it happened.
+    #[must_use]
+    pub fn at(&self) -> Offset {
+        match self {
+            Self::Alert { at_ns, .. }
+            | Self::Stop { at_ns, .. }
+            | Self::CommandEnded { at_ns, .. }
+            | Self::Mark { at_ns, .. } => *at_ns,
+        }
+    }
+
+    /// The same at another time.
+    #[must_use]
+    pub fn moved_to(mut self, at: Offset) -> Self {
+        match &mut self {
+            Self::Alert { at_ns, .. }
+            | Self::Stop { at_ns, .. }
+            | Self::CommandEnded { at_ns, .. }
+            | Self::Mark { at_ns, .. } => *at_ns = at,
+        }
+        self
+    }
 }

@@ -4,28 +4,25 @@
 //! within 5 % of a limit that Redis enforces by refusing writes, and refused writes themselves. What a whole run is worth
 //! is judged elsewhere, afterwards.
 
+mod rules;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use plimsoll_plan::Alert;
+use plimsoll_plan::{Actions, Alert, Trigger};
 use plimsoll_record::Offset;
 use plimsoll_record::events::{Event, Level};
 use plimsoll_record::units::Unit;
 
+use self::rules::{Latch, Rule};
 use crate::growth::{Growth, GrowthWindow};
 
-/// A rise below this is not worth an alarm, however steep.
-const MIN_RISE_BYTES: f64 = 5e6;
-/// Nor is one below this share of the memory in use.
-const MIN_RISE_SHARE: f64 = 0.01;
 /// How close to maxmemory is as good as there.
 const FULL_SHARE: f64 = 0.95;
 /// More than this in use before the load starts is worth a remark.
 const HIGH_BASELINE_BYTES: f64 = 100e6;
 /// And so is this share of maxmemory.
 const HIGH_BASELINE_SHARE: f64 = 0.8;
-/// An alarm sounds again only after its cause was gone for this long.
-const QUIET: Duration = Duration::from_secs(60);
 
 /// An alarm that was raised.
 #[derive(Clone, Debug, PartialEq)]
@@ -34,6 +31,8 @@ pub struct Alarm {
     pub event: Event,
     /// Whether the load must stop.
     pub stop: bool,
+    /// What else is to be done.
+    pub actions: Actions,
 }
 
 /// Watches the samples of Redis for everything that deserves an alarm.
@@ -45,48 +44,32 @@ pub struct Alarms {
     evicts: bool,
     full: Latch,
     oom: Latch,
+    minds_oom: bool,
     oom_errors: Option<f64>,
+    oom_kills: BTreeMap<String, f64>,
+    elsewhere: Latch,
     began: bool,
-}
-
-/// A growth limit of the plan.
-#[derive(Debug)]
-struct Rule {
-    alert: Alert,
-    in_a_row: u32,
-    latch: Latch,
-}
-
-/// Remembers that an alarm sounded, until its cause was gone for a while.
-#[derive(Debug, Default)]
-struct Latch {
-    last_true: Option<Offset>,
-}
-
-impl Latch {
-    /// True when `condition` has just become true.
-    fn rises(&mut self, at: Offset, condition: bool) -> bool {
-        if !condition {
-            return false;
-        }
-        let before = self.last_true.replace(at);
-        before.is_none_or(|before| u128::from(at.since(before)) > QUIET.as_nanos())
-    }
 }
 
 impl Alarms {
     /// Alarms for samples at this interval. A Redis whose `maxmemory_policy` evicts may live at its limit for ever.
     #[must_use]
     pub fn new(every: Duration, alerts: &[Alert], maxmemory_policy: Option<&str>) -> Self {
-        let rule = |alert: &Alert| Rule { alert: alert.clone(), in_a_row: 0, latch: Latch::default() };
+        // Refused writes are an alarm of their own, unless the plan says what they are worth.
+        let minds_oom = !alerts
+            .iter()
+            .any(|alert| matches!(alert.trigger, Trigger::OomErrors(_)) && alert.level == Level::Critical);
         Self {
             window: GrowthWindow::new(every),
             growth: None,
-            rules: alerts.iter().map(rule).collect(),
+            rules: alerts.iter().map(Rule::new).collect(),
+            minds_oom,
             evicts: maxmemory_policy.is_some_and(|policy| policy != "noeviction"),
             full: Latch::default(),
             oom: Latch::default(),
             oom_errors: None,
+            oom_kills: BTreeMap::new(),
+            elsewhere: Latch::default(),
             began: false,
         }
     }
@@ -102,27 +85,47 @@ impl Alarms {
         self.window.clear();
         self.growth = None;
         self.oom_errors = None;
-        for rule in &mut self.rules {
-            rule.in_a_row = 0;
-        }
+        self.rules.iter_mut().for_each(Rule::segment);
     }
 
     /// Takes a sample of Redis.
     pub fn sample(&mut self, at: Offset, values: &BTreeMap<String, f64>) -> Vec<Alarm> {
-        let Some(used) = values.get("used_memory").copied() else { return Vec::new() };
+        let (Some(used), Some(counted)) = (values.get("used_memory").copied(), counted(values)) else {
+            return Vec::new();
+        };
         let limit = values.get("maxmemory").copied();
-        let counted = used - values.get("mem_not_counted_for_evict").copied().unwrap_or(0.0);
         let mut alarms = Vec::new();
         if !std::mem::replace(&mut self.began, true) {
             alarms.extend(high_baseline(at, used, counted, limit));
         }
         alarms.extend(limit.and_then(|limit| self.fullness(at, counted, limit)));
         alarms.extend(values.get("oom_errors").and_then(|errors| self.refused_writes(at, *errors)));
-        if let Some(growth) = self.window.push(at, used) {
-            self.growth = Some(growth);
-            alarms.extend(self.rules.iter_mut().filter_map(|rule| rule.judge(at, growth, used)));
-        }
+        let growth = self.window.push(at, used);
+        self.growth = growth.or(self.growth);
+        alarms.extend(self.rules.iter_mut().filter_map(|rule| rule.judge(at, values, growth)));
         alarms
+    }
+
+    /// Takes a sample of something that counts the processes the kernel killed for want of memory: a container by its name.
+    pub fn oom_kills(&mut self, at: Offset, name: &str, kills: f64) -> Option<Alarm> {
+        let before = self.oom_kills.insert(name.to_owned(), kills)?;
+        let message = format!("the kernel killed a process in {name}: its memory limit was reached");
+        let metric = format!("container.{name}.oom_kills");
+        (kills > before).then(|| alarm(at, Level::Critical, &metric, kills - before, 0.0, message, true))
+    }
+
+    /// Takes the databases that hold keys and were not meant to, with how many.
+    pub fn keys_elsewhere(&mut self, at: Offset, found: &[(u32, u64)], expected: &[u32]) -> Option<Alarm> {
+        if !self.elsewhere.rises(at, !found.is_empty()) {
+            return None;
+        }
+        let list = |numbers: &[u32]| numbers.iter().map(|n| format!("db{n}")).collect::<Vec<_>>().join(", ");
+        let holds: Vec<String> =
+            found.iter().map(|(n, keys)| format!("{} in db{n}", Unit::Count.show(*keys as f64))).collect();
+        let message =
+            format!("keys where none were expected: {} (expected in {} only)", holds.join(", "), list(expected));
+        let keys = found.iter().map(|(_, keys)| *keys as f64).sum();
+        Some(alarm(at, Level::Warn, "redis.keys", keys, 0.0, message, false))
     }
 
     /// Takes a log line that speaks of memory that ran out.
@@ -148,7 +151,7 @@ impl Alarms {
     fn refused_writes(&mut self, at: Offset, errors: f64) -> Option<Alarm> {
         let before = self.oom_errors.replace(errors)?;
         let more = errors - before;
-        if !self.oom.rises(at, more > 0.0) {
+        if !self.oom.rises(at, more > 0.0 && self.minds_oom) {
             return None;
         }
         let message = format!("Redis refused {} with OOM", commands(more));
@@ -160,24 +163,9 @@ fn commands(count: f64) -> String {
     if count == 1.0 { "1 command".to_owned() } else { format!("{} commands", Unit::Count.show(count)) }
 }
 
-impl Rule {
-    fn judge(&mut self, at: Offset, growth: Growth, used: f64) -> Option<Alarm> {
-        let matters = growth.rise >= MIN_RISE_BYTES.max(MIN_RISE_SHARE * used);
-        let above = growth.lower > self.alert.growth && matters;
-        self.in_a_row = if above { self.in_a_row + 1 } else { 0 };
-        if !self.latch.rises(at, self.in_a_row >= 2) {
-            return None;
-        }
-        let show = |value| Unit::BytesPerSecond.show(value);
-        let message = format!(
-            "used memory grows by {} (at least {}), above {}",
-            show(growth.per_second),
-            show(growth.lower),
-            show(self.alert.growth)
-        );
-        let Alert { level, growth: limit, stop } = self.alert;
-        Some(alarm(at, level, "redis.used_memory", growth.per_second, limit, message, stop))
-    }
+/// Memory that counts towards maxmemory.
+fn counted(values: &BTreeMap<String, f64>) -> Option<f64> {
+    Some(values.get("used_memory")? - values.get("mem_not_counted_for_evict").copied().unwrap_or(0.0))
 }
 
 fn high_baseline(at: Offset, used: f64, counted: f64, limit: Option<f64>) -> Option<Alarm> {
@@ -194,7 +182,8 @@ fn high_baseline(at: Offset, used: f64, counted: f64, limit: Option<f64>) -> Opt
 }
 
 fn alarm(at_ns: Offset, level: Level, metric: &str, value: f64, limit: f64, message: String, stop: bool) -> Alarm {
-    Alarm { event: Event::Alert { at_ns, level, metric: metric.to_owned(), value, limit, message }, stop }
+    let event = Event::Alert { at_ns, level, metric: metric.to_owned(), value, limit, message };
+    Alarm { event, stop, actions: Actions::default() }
 }
 
 #[cfg(test)]
@@ -204,7 +193,7 @@ mod tests {
     const MB: f64 = 1e6;
 
     fn alarms(policy: Option<&str>) -> Alarms {
-        let alert = |mb_per_min: f64, level, stop| Alert { growth: mb_per_min * MB / 60.0, level, stop };
+        let alert = |mb_per_min: f64, level, stop| Alert::new(Trigger::Growth(mb_per_min * MB / 60.0), level, stop);
         let alerts = [alert(10.0, Level::Warn, false), alert(50.0, Level::Critical, true)];
         Alarms::new(Duration::from_secs(1), &alerts, policy)
     }
@@ -288,5 +277,55 @@ mod tests {
         alarms.segment();
         assert_eq!(alarms.growth(), None);
         assert_eq!(raised(&mut alarms, 9, |s| used(50.0 + f64::from(s))), [], "nine points are too few");
+    }
+
+    #[track_caller]
+    fn check(alert: Alert, values: impl Fn(u32) -> Vec<(&'static str, f64)>, expected: &[u32]) {
+        let mut alarms = Alarms::new(Duration::from_secs(1), &[alert], None);
+        let seconds: Vec<u32> = raised(&mut alarms, 20, values).into_iter().map(|(second, ..)| second).collect();
+        assert_eq!(seconds, expected);
+    }
+
+    #[test]
+    fn each_kind_of_limit_sounds_once_when_it_is_exceeded() {
+        let warn = |trigger| Alert::new(trigger, Level::Warn, false);
+        check(warn(Trigger::Size(50.0 * MB)), |s| used(48.0 + f64::from(s)), &[3]);
+        let limited = |s: u32| vec![("used_memory", f64::from(s) * MB), ("maxmemory", 10.0 * MB)];
+        check(warn(Trigger::OfMaxmemory(0.8)), |s| if s < 10 { limited(s) } else { limited(7) }, &[9]);
+        let with = |key: &'static str, value: f64| vec![("used_memory", MB), (key, value)];
+        check(warn(Trigger::Evictions(5.0)), |s| with("evicted_keys", if s < 4 { 9.0 } else { 16.0 }), &[4]);
+        check(
+            warn(Trigger::RejectedClients(0.0)),
+            |s| with("rejected_connections", if s < 6 { 2.0 } else { 3.0 }),
+            &[6],
+        );
+        check(warn(Trigger::BlockedClients(2.0)), |s| with("blocked_clients", f64::from(s)), &[3]);
+    }
+
+    #[test]
+    fn refused_writes_are_worth_what_the_plan_says() {
+        let alert = Alert::new(Trigger::OomErrors(5.0), Level::Critical, false);
+        let errors = |s: u32| vec![("used_memory", MB), ("oom_errors", f64::from(if s < 4 { 0 } else { s * s }))];
+        check(alert, errors, &[4]);
+        let few = Alert::new(Trigger::OomErrors(50.0), Level::Critical, true);
+        check(few, |s| vec![("used_memory", MB), ("oom_errors", f64::from(s))], &[]);
+    }
+
+    #[test]
+    fn a_process_killed_in_a_container_stops_the_load() {
+        let mut alarms = alarms(None);
+        let at = |s: u64| Offset::ZERO.after(Duration::from_secs(s));
+        assert_eq!(alarms.oom_kills(at(0), "redis", 2.0), None, "those were before");
+        assert_eq!(alarms.oom_kills(at(1), "redis", 2.0), None);
+        assert!(alarms.oom_kills(at(2), "redis", 3.0).is_some_and(|alarm| alarm.stop));
+    }
+
+    #[test]
+    fn keys_in_an_unexpected_database_are_said_once() {
+        let mut alarms = alarms(None);
+        let said = alarms.keys_elsewhere(Offset::ZERO, &[(0, 1200)], &[2]).unwrap();
+        let Event::Alert { message, .. } = said.event else { panic!("no alert") };
+        assert_eq!(message, "keys where none were expected: 1,200 in db0 (expected in db2 only)");
+        assert_eq!(alarms.keys_elsewhere(Offset(1), &[(0, 1300)], &[2]), None);
     }
 }

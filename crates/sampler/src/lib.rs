@@ -30,10 +30,12 @@ pub mod logs;
 
 pub mod alarms;
 pub mod growth;
+pub mod webhook;
 
 mod http;
 mod tls;
 
+mod checkpoints;
 mod recorder;
 mod wall;
 pub mod watcher;

@@ -9,6 +9,7 @@ use std::path::Path;
 use plimsoll_plan::Watch;
 use plimsoll_record::events::{Event, Events, EventsHeader};
 use plimsoll_record::files::{EndReason, FactKind, FactWriter, WriteError};
+use plimsoll_record::keys::{Keys, KeysFact, KeysHeader};
 use plimsoll_record::logs::{FollowedLog, LogFact, Logs, LogsHeader};
 use plimsoll_record::metric::Source;
 use plimsoll_record::series::{
@@ -16,9 +17,10 @@ use plimsoll_record::series::{
     SeriesHeader,
 };
 use plimsoll_record::{Offset, RunClock, RunDir};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use crate::alarms::{Alarm, Alarms};
+use crate::checkpoints::elsewhere;
 use crate::watcher::Update;
 
 /// Room kept for alarms in the channel to the owner: rows are on disk already and may be passed over, alarms not.
@@ -40,8 +42,12 @@ pub(crate) enum Message {
     },
     /// What the logs said.
     Logs(Vec<LogFact>),
+    /// What the keys are made of.
+    Keys(KeysFact),
     /// Something the owner of the watcher did or saw.
     Event(Event),
+    /// Answered when everything before it was recorded and told.
+    Settled(oneshot::Sender<()>),
     /// How the run came to its end.
     End(EndReason),
 }
@@ -52,6 +58,8 @@ pub(crate) struct Recorder {
     files: Option<Files>,
     alarms: Alarms,
     updates: mpsc::Sender<Update>,
+    expected: Vec<u32>,
+    last_event: Offset,
     end: EndReason,
 }
 
@@ -64,21 +72,25 @@ struct Files {
     containers: Option<FactWriter<Containers>>,
     probes: Option<FactWriter<Probes>>,
     logs: Option<FactWriter<Logs>>,
+    keys: Option<FactWriter<Keys>>,
     events: FactWriter<Events>,
 }
 
 /// The headers of the series that are recorded.
 #[derive(Default)]
-pub(crate) struct Headers(pub(crate) BTreeMap<Of, SeriesHeader>);
+pub(crate) struct Headers {
+    pub(crate) series: BTreeMap<Of, SeriesHeader>,
+    pub(crate) keys: Option<KeysHeader>,
+}
 
 impl Headers {
     fn take(&mut self, source: Source) -> Option<SeriesHeader> {
-        self.0.remove(&(source, None))
+        self.series.remove(&(source, None))
     }
 
     /// Those of a source with several series, if there is any.
     fn take_named(&mut self, source: Source) -> Option<NamedHeader> {
-        let wanted = self.0.iter().filter(|((other, _), _)| *other == source);
+        let wanted = self.series.iter().filter(|((other, _), _)| *other == source);
         let series: BTreeMap<_, _> =
             wanted.filter_map(|((_, of), header)| Some((of.clone()?, header.clone()))).collect();
         (!series.is_empty()).then_some(NamedHeader { series })
@@ -95,10 +107,12 @@ impl Recorder {
         clock: RunClock,
         updates: mpsc::Sender<Update>,
     ) -> Result<Self, WriteError> {
-        let policy = headers.0.get(&(Source::Redis, None)).and_then(|header| header.identity.get("maxmemory_policy"));
+        let policy =
+            headers.series.get(&(Source::Redis, None)).and_then(|header| header.identity.get("maxmemory_policy"));
         let alarms = Alarms::new(watch.every, &watch.alerts, policy.map(String::as_str));
         let files = run.map(|run| Files::create(watch, run, producer, headers, clock.now())).transpose()?;
-        Ok(Self { clock, files, alarms, updates, end: EndReason::Failed })
+        let (expected, last_event) = (watch.databases.clone(), Offset(i64::MIN));
+        Ok(Self { clock, files, alarms, updates, expected, last_event, end: EndReason::Failed })
     }
 
     /// Records until every sender is gone, then writes the end rows.
@@ -111,7 +125,10 @@ impl Recorder {
                     }
                 }
                 Message::Logs(facts) => self.log_facts(facts)?,
+                Message::Keys(fact) => self.keys_fact(fact)?,
                 Message::Event(event) => self.event(&event)?,
+                // Whoever no longer waits for it needs no answer.
+                Message::Settled(answer) => drop(answer.send(())),
                 Message::End(reason) => self.end = reason,
             }
         }
@@ -124,7 +141,11 @@ impl Recorder {
             files.series(series, &fact)?;
         }
         let (source, of) = series.clone();
-        let alarms = if source == Source::Redis { self.watch_redis(&fact) } else { Vec::new() };
+        let alarms = match source {
+            Source::Redis => self.watch_redis(&fact),
+            Source::Container => self.watch_container(of.as_deref().unwrap_or("the container"), &fact),
+            _ => Vec::new(),
+        };
         let growth = self.alarms.growth().filter(|_| source == Source::Redis);
         self.tell(Update::Fact { source, of, tick, fact, growth });
         alarms.into_iter().try_for_each(|alarm| self.raise(alarm))
@@ -139,6 +160,12 @@ impl Recorder {
             }
             SeriesFact::Mark(_) | SeriesFact::Gap(_) => Vec::new(),
         }
+    }
+
+    fn watch_container(&mut self, name: &str, fact: &SeriesFact) -> Vec<Alarm> {
+        let SeriesFact::Sample(sample) = fact else { return Vec::new() };
+        let kills = sample.values.get("oom_kills").copied();
+        kills.and_then(|kills| self.alarms.oom_kills(sample.at_ns, name, kills)).into_iter().collect()
     }
 
     fn log_facts(&mut self, facts: Vec<LogFact>) -> Result<(), WriteError> {
@@ -159,6 +186,22 @@ impl Recorder {
         Ok(())
     }
 
+    fn keys_fact(&mut self, fact: KeysFact) -> Result<(), WriteError> {
+        if let Some(writer) = self.files.as_mut().and_then(|files| files.keys.as_mut()) {
+            write(writer, &fact)?;
+        }
+        let alarm = match &fact {
+            KeysFact::Checkpoint(checkpoint) => {
+                let found = elsewhere(checkpoint, &self.expected);
+                self.alarms.keys_elsewhere(checkpoint.at_ns, &found, &self.expected)
+            }
+            KeysFact::Gap { .. } => None,
+        };
+        // There are few of them, and the last one is what remains.
+        let _ = self.updates.try_send(Update::Keys(fact));
+        alarm.map_or(Ok(()), |alarm| self.raise(alarm))
+    }
+
     fn raise(&mut self, alarm: Alarm) -> Result<(), WriteError> {
         self.event(&alarm.event)?;
         // Only a reader that stopped reading long ago misses it, and the record has it.
@@ -166,9 +209,12 @@ impl Recorder {
         Ok(())
     }
 
+    /// Events stand in the order of their time, although those who notice them do not wait for one another: what was
+    /// noticed later than another is written with a time that is not before it.
     fn event(&mut self, event: &Event) -> Result<(), WriteError> {
+        self.last_event = self.last_event.max(event.at());
         match &mut self.files {
-            Some(files) => write(&mut files.events, event),
+            Some(files) => write(&mut files.events, &event.clone().moved_to(self.last_event)),
             None => Ok(()),
         }
     }
@@ -206,6 +252,7 @@ impl Files {
             containers: file(dir, producer, at, headers.take_named(Source::Container))?,
             probes: file(dir, producer, at, headers.take_named(Source::Probe))?,
             logs: file(dir, producer, at, logs)?,
+            keys: file(dir, producer, at, headers.keys)?,
             events,
         })
     }
@@ -232,6 +279,7 @@ impl Files {
         finish(self.containers, at, reason)?;
         finish(self.probes, at, reason)?;
         finish(self.logs, at, reason)?;
+        finish(self.keys, at, reason)?;
         self.events.finish(at, reason)
     }
 }

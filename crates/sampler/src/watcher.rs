@@ -7,14 +7,16 @@ use std::time::Duration;
 use plimsoll_plan::{RedisSource, Watch};
 use plimsoll_record::events::Event;
 use plimsoll_record::files::{EndReason, WriteError};
+use plimsoll_record::keys::{KeysFact, Occasion};
 use plimsoll_record::logs::LogFact;
 use plimsoll_record::metric::Source;
 use plimsoll_record::series::{Gap, GapReason, SeriesFact, SeriesHeader};
 use plimsoll_record::{RunClock, RunDir};
-use tokio::sync::{mpsc, watch as signal};
+use tokio::sync::{mpsc, oneshot, watch as signal};
 use tokio::task::JoinHandle;
 
 use crate::alarms::Alarm;
+use crate::checkpoints::Checkpoints;
 use crate::container::ContainerProbe;
 use crate::grid::Grid;
 use crate::growth::Growth;
@@ -56,6 +58,8 @@ pub enum Update {
     },
     /// What a log said.
     Log(LogFact),
+    /// What the keys are made of, or why that could not be read.
+    Keys(KeysFact),
     /// An alarm, already recorded.
     Alarm(Alarm),
 }
@@ -193,8 +197,13 @@ impl Watcher {
             let facts = first_facts(series.0, probe.as_mut(), clock).await?;
             let every_ns = u64::try_from(watch.every.as_nanos()).unwrap_or(u64::MAX);
             let header = SeriesHeader { source: probe.source(), identity: probe.identity(), every_ns };
-            headers.0.insert(series.clone(), header);
+            headers.series.insert(series.clone(), header);
             first.push(Message::Read { series: series.clone(), tick: 0, facts });
+        }
+        let checkpoints = Checkpoints::of(watch, clock);
+        if let Some(checkpoints) = &checkpoints {
+            headers.keys = Some(checkpoints.header());
+            first.push(Message::Keys(checkpoints.take(Occasion::Start).await));
         }
         let recorder = Recorder::create(watch, run, producer, headers, clock, updates)?;
         let (messages, inbox) = mpsc::channel(QUEUE);
@@ -203,7 +212,11 @@ impl Watcher {
             // A recorder that is gone says why when the watcher is finished.
             let _ = messages.send(message).await;
         }
+        settled(&messages).await;
         let (stop, stopped) = signal::channel(false);
+        if let Some(checkpoints) = checkpoints {
+            tokio::spawn(checkpoints.run(stopped.clone(), messages.clone()));
+        }
         let pace = Pace { clock, grid: Grid::new(clock.now(), watch.every), every: watch.every, stopped };
         for (series, probe) in sources {
             tokio::spawn(sample(series, probe, pace.clone(), messages.clone()));
@@ -235,6 +248,16 @@ impl Watcher {
         let _ = self.stop.send(true);
         drop(self.messages);
         self.recorder.await.expect("the recorder neither panics nor is it cancelled")
+    }
+}
+
+/// Waits until the recorder has dealt with everything so far, so that what the first readings show is told before the
+/// load begins.
+async fn settled(messages: &mpsc::Sender<Message>) {
+    let (answer, settled) = oneshot::channel();
+    if messages.send(Message::Settled(answer)).await.is_ok() {
+        // A recorder that is gone says why when the watcher is finished.
+        let _ = settled.await;
     }
 }
 

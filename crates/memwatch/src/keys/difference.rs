@@ -11,6 +11,8 @@ use plimsoll_record::units::{Unit, show_count, show_duration};
 use super::{bytes, fitted, width};
 
 const DIM: Style = Style::new().dimmed();
+/// Patterns named after a command.
+const NAMED: usize = 3;
 
 pub(super) fn as_text(growth: &KeyGrowth, top: usize) -> String {
     let span = show_duration(Duration::from_secs_f64(growth.window.seconds()));
@@ -40,6 +42,23 @@ pub(super) fn as_text(growth: &KeyGrowth, top: usize) -> String {
         let _ = writeln!(text, "  {DIM}and {} more{DIM:#}", changed.len() - shown.len());
     }
     text
+}
+
+/// What a command left in Redis, as a sentence; nothing when it left nothing.
+pub(crate) fn left_behind(growth: &KeyGrowth) -> Option<String> {
+    let grown: Vec<&PatternGrowth> = growth.grown().collect();
+    let one = |pattern: &&PatternGrowth| {
+        let lasting = match pattern.lasting_share {
+            Some(share) if share >= 0.995 => ", never expiring",
+            _ => "",
+        };
+        let count = signed(show_count, pattern.keys.value);
+        format!("{} ({count} keys, {}{lasting})", name(pattern), signed(bytes, pattern.bytes.value))
+    };
+    let named: Vec<String> = grown.iter().take(NAMED).map(one).collect();
+    let more = grown.len().saturating_sub(NAMED);
+    let more = if more > 0 { format!(" and {more} more patterns") } else { String::new() };
+    (!named.is_empty()).then(|| format!("left behind: {}{more}", named.join(", ")))
 }
 
 fn name(pattern: &PatternGrowth) -> String {
@@ -104,5 +123,12 @@ mod tests {
              \u{20} pattern             keys     memory     per minute  95 % interval      no TTL\n\
              \u{20} db0 audit:{n}    +15,000   +4.00 MB   +2.00 MB/min  1.90 MB to 2.10 MB  100 %\n"
         );
+    }
+
+    #[test]
+    fn what_a_command_left_is_one_sentence() {
+        let left = left_behind(&growth()).unwrap();
+        assert_eq!(left, "left behind: db0 audit:{n} (+15,000 keys, +4.00 MB, never expiring)");
+        assert_eq!(left_behind(&KeyGrowth { patterns: Vec::new(), ..growth() }), None);
     }
 }

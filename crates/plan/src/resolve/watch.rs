@@ -2,14 +2,10 @@
 
 use std::time::Duration;
 
-use plimsoll_record::events::Level;
-use plimsoll_record::units::Unit;
+use crate::reader::Field;
+use crate::watch::{KeysWatch, Watch};
 
-use crate::quantities;
-use crate::reader::{Field, Reader};
-use crate::watch::{Alert, Watch};
-
-use super::{around, logs, redis};
+use super::{alerts, around, logs, redis};
 
 const EVERY: Duration = Duration::from_secs(1);
 const SHORTEST: Duration = Duration::from_millis(100);
@@ -27,46 +23,9 @@ pub(super) fn read(field: &Field<'_>) -> Watch {
     let engine = reader.optional("container_engine", around::engine);
     let probes = reader.field("probes").map(|field| around::probes(&field)).unwrap_or_default();
     let logs = reader.field("logs").map(|field| logs::read(&field)).unwrap_or_default();
-    let alerts = reader.field("alerts").map(|field| alerts(&field, redis.is_some())).unwrap_or_default();
+    let alerts = reader.field("alerts").map(|field| alerts::alerts(&field, redis.is_some())).unwrap_or_default();
+    let keys = reader.field("keys").map_or_else(|| Some(KeysWatch::default()), |field| alerts::keys(&field));
+    let databases = reader.field("databases").map(|field| alerts::databases(&field)).unwrap_or_default();
     reader.finish();
-    Watch { every, redis, postgres, pool, host, process, containers, engine, probes, logs, alerts }
-}
-
-fn alerts(field: &Field<'_>, has_redis: bool) -> Vec<Alert> {
-    let readers = field.tables("an alert");
-    if !has_redis && !readers.is_empty() {
-        let help = "add `redis = \"redis://127.0.0.1:6379\"` to [watch], or leave the alerts out";
-        field.reject("alerts on growth need a Redis to watch", help);
-    }
-    let mut alerts: Vec<Alert> = Vec::new();
-    for reader in readers {
-        let alert = alert(&reader);
-        if alerts.iter().any(|other| other.level == alert.level) && reader.table.get("level").is_some() {
-            reader.reject("two alerts have the same level", "the lower growth decides: keep that one");
-        }
-        reader.finish();
-        alerts.push(alert);
-    }
-    alerts
-}
-
-fn alert(reader: &Reader<'_>) -> Alert {
-    let growth = reader.required("growth", "\"10MB/min\"", growth).unwrap_or(1.0);
-    let words = [("warn", Level::Warn), ("critical", Level::Critical)];
-    let level = reader.required("level", "\"warn\"", |field| field.choice(&words)).unwrap_or(Level::Critical);
-    let stop = reader.field("stop");
-    let stops = stop.as_ref().and_then(Field::boolean).unwrap_or(false);
-    if let (Some(field), true, Level::Warn) = (stop, stops, level) {
-        field.reject("a warning does not stop the run", "write `level = \"critical\"`, or leave `stop` out");
-    }
-    Alert { growth, level, stop: stops }
-}
-
-fn growth(field: &Field<'_>) -> Option<f64> {
-    let text = field.quantity_text("10MB/min")?;
-    let growth = quantities::number(&text, field.key, Unit::BytesPerSecond, "10MB/min")?;
-    if growth <= 0.0 {
-        text.reject("`growth` must be above zero", None, "write for example `10MB/min`");
-    }
-    Some(growth)
+    Watch { every, redis, postgres, pool, host, process, containers, engine, probes, logs, alerts, keys, databases }
 }

@@ -1,5 +1,6 @@
 //! Any plan survives the way through its text, and no text makes the reader panic.
 
+mod alerts;
 mod flows;
 mod redis;
 
@@ -10,13 +11,12 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use plimsoll_plan::{
-    AddressRange, Alert, Arrivals, ConnectionUse, ContainerPlace, ContainerWatch, Form, Generator, HealthCheck,
-    HttpVersion, Identity, Iterations, Limit, Limiter, Load, LogWatch, Method, MetricPath, Override, Part, Pattern,
-    Phase, Plan, PoolEndpoint, PoolSource, PostgresSource, Precision, ProbeWatch, ProcessWatch, Rate, RateShape,
-    Recording, Replay, RequestLogging, Secret, Session, SessionLength, SlowLines, SourceText, Surroundings, Target,
-    Template, ThinkTime, Tls, UserPattern, Users, Watch, WindowKind, parse, parse_recorded,
+    AddressRange, Arrivals, ConnectionUse, ContainerPlace, ContainerWatch, Form, Generator, HealthCheck, HttpVersion,
+    Identity, Iterations, Limit, Limiter, Load, LogWatch, Method, MetricPath, Override, Part, Pattern, Phase, Plan,
+    PoolEndpoint, PoolSource, PostgresSource, Precision, ProbeWatch, ProcessWatch, Rate, RateShape, Recording, Replay,
+    RequestLogging, Secret, Session, SessionLength, SlowLines, SourceText, Surroundings, Target, Template, ThinkTime,
+    Tls, UserPattern, Users, Watch, WindowKind, parse, parse_recorded,
 };
-use plimsoll_record::events::Level;
 use proptest::collection::{btree_map, vec};
 use proptest::option;
 use proptest::prelude::*;
@@ -285,7 +285,6 @@ fn watch() -> impl Strategy<Value = Watch> {
         ".{1,9}".prop_map(ProcessWatch::Name),
         (1..u16::MAX).prop_map(ProcessWatch::Port),
     ];
-    let growth = || option::of(1e-3..1e12);
     let parts = (
         interval(),
         option::of(redis::sources()),
@@ -294,12 +293,11 @@ fn watch() -> impl Strategy<Value = Watch> {
         logs().boxed(),
         around().boxed(),
     );
-    (parts, growth(), growth(), any::<bool>()).prop_map(
-        |((every, redis, host, process, logs, around), warn, critical, stop)| {
-            let warn = warn.map(|growth| Alert { growth, level: Level::Warn, stop: false });
-            let critical = critical.map(|growth| Alert { growth, level: Level::Critical, stop });
-            let alerts = warn.into_iter().chain(critical).filter(|_| redis.is_some()).collect();
-            Watch { every, redis, host, process, logs, alerts, ..around }
+    let databases = prop::collection::vec(0_u32..16, 0..3);
+    (parts, alerts::alerts(), alerts::keys(), databases).prop_map(
+        |((every, redis, host, process, logs, around), alerts, keys, databases)| {
+            let alerts = if redis.is_some() { alerts } else { Vec::new() };
+            Watch { every, redis, host, process, logs, alerts, keys, databases, ..around }
         },
     )
 }

@@ -49,7 +49,7 @@ fn of_event(event: &Event) -> Happening {
         Event::Stop { at_ns, reason, signals } => {
             (*at_ns, format!("stopped the command ({}): {reason}", signals.join(", then ")), true)
         }
-        Event::CommandEnded { at_ns, exit_code, ran_ns } => (*at_ns, command_ended(*exit_code, *ran_ns), false),
+        Event::CommandEnded { at_ns, exit_code, ran_ns, .. } => (*at_ns, command_ended(*exit_code, *ran_ns), false),
         Event::Mark { at_ns, label } => (*at_ns, label.clone(), true),
     };
     Happening { at, source: "memwatch", text: text::plain(&text), flagged }
