@@ -105,7 +105,9 @@ async fn a_watch_leaves_a_complete_record_of_redis_host_and_process() {
 
     let facts = Facts::load(dir.path()).unwrap();
     let redis = facts.redis.unwrap();
-    assert!(!redis.partial && redis.gaps.is_empty(), "{:?}", redis.gaps);
+    // A busy machine may keep the sampler itself from running; Redis answers whenever it is asked.
+    let unanswered = redis.gaps.iter().filter(|gap| gap.reason != GapReason::Late).count();
+    assert!(!redis.partial && unanswered == 0, "{:?}", redis.gaps);
     assert_eq!(redis.header.identity["maxmemory_policy"], "noeviction");
     let used = redis.values(Metric::find("redis.used_memory").unwrap(), None);
     assert!(used.windows(2).all(|pair| pair[0].0 < pair[1].0), "times rise");
