@@ -4,13 +4,16 @@
 //! number of requests. Values outside are clamped to the ends. On disk a histogram is HdrHistogram's V2 encoding
 //! in base64, which HdrHistogram's own tools read.
 
-use std::borrow::Cow;
+mod wire;
+
 use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use hdrhistogram::serialization::{Deserializer, Serializer, V2Serializer};
+use hdrhistogram::serialization::{Serializer, V2Serializer};
 use serde::{Deserialize, Serialize};
+
+use wire::{Bin, Stored};
 
 const LOWEST_NS: u64 = 1_000;
 const HIGHEST_NS: u64 = 3_600_000_000_000;
@@ -18,8 +21,8 @@ const DIGITS: u8 = 3;
 
 /// A histogram of nanoseconds in the one shape all records share.
 ///
-/// One that was read, or never recorded into, keeps only its non-empty bins: an hour of rows fits into a few MB. The
-/// first recorded value spreads it out.
+/// One that was read, or never recorded into, keeps its counts as they are stored: an hour of rows fits into a few MB.
+/// The first recorded value spreads it out.
 #[derive(Clone, Debug)]
 pub struct Histogram {
     counts: Counts,
@@ -30,9 +33,9 @@ type Dense = hdrhistogram::Histogram<u64>;
 #[derive(Clone, Debug)]
 enum Counts {
     /// Every bin, for recording and for reading quantiles.
-    Dense(Dense),
-    /// (upper end in nanoseconds, count) of the non-empty bins, ascending.
-    Sparse(Box<[(u64, u64)]>),
+    Dense(Box<Dense>),
+    /// Only what was counted, as it is stored.
+    Stored(Stored),
 }
 
 /// Why stored text is not a histogram of a record.
@@ -42,8 +45,8 @@ pub enum DecodeError {
     #[error("not base64")]
     Base64(#[from] base64::DecodeError),
     /// The bytes are not a V2 histogram.
-    #[error("not an HdrHistogram V2 encoding: {0:?}")]
-    Format(hdrhistogram::serialization::DeserializeError),
+    #[error("not an HdrHistogram V2 encoding: {0}")]
+    Format(&'static str),
     /// The histogram has another range or precision than records have.
     #[error("histogram of another shape; records use 1 us to 1 h with 3 digits")]
     Shape,
@@ -52,7 +55,7 @@ pub enum DecodeError {
 impl Default for Histogram {
     /// An empty histogram that costs no memory until something is recorded.
     fn default() -> Self {
-        Self { counts: Counts::Sparse(Box::default()) }
+        Self { counts: Counts::Stored(Stored::default()) }
     }
 }
 
@@ -66,7 +69,7 @@ impl Histogram {
     /// An empty histogram with its memory in place, for recording.
     #[must_use]
     pub fn new() -> Self {
-        Self { counts: Counts::Dense(empty()) }
+        Self { counts: Counts::Dense(Box::new(empty())) }
     }
 
     /// Counts one value, in nanoseconds; clamped to the range. Never fails; allocates at most once.
@@ -80,10 +83,15 @@ impl Histogram {
         if other.is_empty() {
             return;
         }
+        // Not worth spreading out for: it may stay alone.
+        if matches!(other.counts, Counts::Stored(_)) && matches!(self.counts, Counts::Stored(_)) && self.is_empty() {
+            self.counts = other.counts.clone();
+            return;
+        }
         let mine = self.dense_mut();
         match &other.counts {
-            Counts::Dense(theirs) => mine.add(theirs).expect("both histograms have the one shape of this module"),
-            Counts::Sparse(bins) => add_bins(mine, bins),
+            Counts::Dense(theirs) => mine.add(&**theirs).expect("both histograms have the one shape of this module"),
+            Counts::Stored(stored) => add_bins(mine, stored),
         }
     }
 
@@ -91,7 +99,7 @@ impl Histogram {
     pub fn clear(&mut self) {
         match &mut self.counts {
             Counts::Dense(dense) => dense.reset(),
-            Counts::Sparse(bins) => *bins = Box::default(),
+            Counts::Stored(stored) => *stored = Stored::default(),
         }
     }
 
@@ -100,38 +108,41 @@ impl Histogram {
     pub fn count(&self) -> u64 {
         match &self.counts {
             Counts::Dense(dense) => dense.len(),
-            Counts::Sparse(bins) => bins.iter().map(|(_, n)| n).sum(),
+            Counts::Stored(stored) => stored.count(),
         }
     }
 
     /// True when nothing was counted.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.count() == 0
+        match &self.counts {
+            Counts::Dense(dense) => dense.is_empty(),
+            Counts::Stored(stored) => stored.bins().next().is_none(),
+        }
     }
 
     /// The value at quantile `q` (0.0 ..= 1.0) in nanoseconds, the upper end of its bin; `None` when empty.
     #[must_use]
     pub fn quantile(&self, q: f64) -> Option<u64> {
-        self.read(|dense| dense.value_at_quantile(q))
+        self.read(|dense| dense.value_at_quantile(q), |stored| stored.quantile(q))
     }
 
     /// The arithmetic mean in nanoseconds; `None` when empty.
     #[must_use]
     pub fn mean(&self) -> Option<f64> {
-        self.read(Dense::mean)
+        self.read(Dense::mean, Stored::mean)
     }
 
     /// The largest value in nanoseconds (its bin's upper end); `None` when empty.
     #[must_use]
     pub fn max(&self) -> Option<u64> {
-        self.read(Dense::max)
+        self.read(Dense::max, |stored| stored.bins().last().map_or(0, |bin| bin.high))
     }
 
     /// The smallest value in nanoseconds (its bin's lower end); `None` when empty.
     #[must_use]
     pub fn min(&self) -> Option<u64> {
-        self.read(Dense::min)
+        self.read(Dense::min, |stored| stored.bins().next().map_or(0, |bin| bin.low))
     }
 
     /// How many values lie at or above `limit`, as (surely, possibly): the bin that straddles the limit is
@@ -139,22 +150,22 @@ impl Histogram {
     #[must_use]
     pub fn at_or_above(&self, limit: Duration) -> (u64, u64) {
         let limit = u64::try_from(limit.as_nanos()).unwrap_or(u64::MAX);
-        let counted = self.read(|dense| {
-            let above = dense.iter_recorded().filter(|bin| bin.value_iterated_to() >= limit);
-            above.fold((0, 0), |(surely, possibly), bin| {
-                let n = bin.count_at_value();
-                let whole = dense.lowest_equivalent(bin.value_iterated_to()) >= limit;
-                (surely + if whole { n } else { 0 }, possibly + n)
-            })
-        });
-        counted.unwrap_or((0, 0))
+        let count = |(surely, possibly), bin: Bin| {
+            let (whole, touched) = (bin.low >= limit, bin.high >= limit);
+            (surely + if whole { bin.count } else { 0 }, possibly + if touched { bin.count } else { 0 })
+        };
+        match &self.counts {
+            Counts::Dense(dense) => bins_of(dense).fold((0, 0), count),
+            Counts::Stored(stored) => stored.bins().fold((0, 0), count),
+        }
     }
 
     /// Every non-empty bin in ascending order: (upper end in nanoseconds, count).
     pub fn bins(&self) -> impl Iterator<Item = (u64, u64)> + use<> {
+        let ends = |bin: Bin| (bin.high, bin.count);
         let bins = match &self.counts {
-            Counts::Dense(dense) => bins_of(dense),
-            Counts::Sparse(bins) => bins.to_vec(),
+            Counts::Dense(dense) => bins_of(dense).map(ends).collect::<Vec<_>>(),
+            Counts::Stored(stored) => stored.bins().map(ends).collect(),
         };
         bins.into_iter()
     }
@@ -162,10 +173,14 @@ impl Histogram {
     /// The stored form: V2 encoding in base64.
     #[must_use]
     pub fn encode(&self) -> String {
-        let mut bytes = Vec::new();
-        let written = V2Serializer::new().serialize(&self.dense(), &mut bytes);
-        written.expect("writing to a Vec cannot fail");
-        STANDARD.encode(bytes)
+        STANDARD.encode(match &self.counts {
+            Counts::Stored(stored) => stored.encode(),
+            Counts::Dense(dense) => {
+                let mut bytes = Vec::new();
+                V2Serializer::new().serialize(dense, &mut bytes).expect("writing to a Vec cannot fail");
+                bytes
+            }
+        })
     }
 
     /// Reads the stored form back.
@@ -173,33 +188,32 @@ impl Histogram {
     /// # Errors
     /// [`DecodeError`] when the text is not base64, not V2, or of another shape.
     pub fn decode(text: &str) -> Result<Self, DecodeError> {
-        let bytes = STANDARD.decode(text)?;
-        let dense: Dense = Deserializer::new().deserialize(&mut bytes.as_slice()).map_err(DecodeError::Format)?;
-        if dense.low() != LOWEST_NS || dense.high() != HIGHEST_NS || dense.sigfig() != DIGITS {
-            return Err(DecodeError::Shape);
-        }
-        Ok(Self { counts: Counts::Sparse(bins_of(&dense).into()) })
+        Ok(Self { counts: Counts::Stored(Stored::read(&STANDARD.decode(text)?)?) })
     }
 
-    fn read<T>(&self, read: impl FnOnce(&Dense) -> T) -> Option<T> {
-        (!self.is_empty()).then(|| read(&self.dense()))
-    }
-
-    fn dense(&self) -> Cow<'_, Dense> {
+    /// As the `hdrhistogram` crate has it, for its own formats.
+    pub(crate) fn to_hdr(&self) -> Dense {
         match &self.counts {
-            Counts::Dense(dense) => Cow::Borrowed(dense),
-            Counts::Sparse(bins) => Cow::Owned(spread(bins)),
+            Counts::Dense(dense) => (**dense).clone(),
+            Counts::Stored(stored) => spread(stored),
         }
+    }
+
+    fn read<T>(&self, dense: impl FnOnce(&Dense) -> T, stored: impl FnOnce(&Stored) -> T) -> Option<T> {
+        (!self.is_empty()).then(|| match &self.counts {
+            Counts::Dense(all) => dense(all),
+            Counts::Stored(counts) => stored(counts),
+        })
     }
 
     #[inline]
     fn dense_mut(&mut self) -> &mut Dense {
-        if let Counts::Sparse(bins) = &self.counts {
-            self.counts = Counts::Dense(spread(bins));
+        if let Counts::Stored(stored) = &self.counts {
+            self.counts = Counts::Dense(Box::new(spread(stored)));
         }
         match &mut self.counts {
             Counts::Dense(dense) => dense,
-            Counts::Sparse(_) => unreachable!("it was spread out just above"),
+            Counts::Stored(_) => unreachable!("it was spread out just above"),
         }
     }
 }
@@ -208,19 +222,23 @@ fn empty() -> Dense {
     Dense::new_with_bounds(LOWEST_NS, HIGHEST_NS, DIGITS).expect("the bounds are constants that HdrHistogram accepts")
 }
 
-fn bins_of(dense: &Dense) -> Vec<(u64, u64)> {
-    dense.iter_recorded().map(|bin| (bin.value_iterated_to(), bin.count_at_value())).collect()
+fn bins_of(dense: &Dense) -> impl Iterator<Item = Bin> + '_ {
+    dense.iter_recorded().map(|bin| Bin {
+        low: dense.lowest_equivalent(bin.value_iterated_to()),
+        high: bin.value_iterated_to(),
+        count: bin.count_at_value(),
+    })
 }
 
-fn spread(bins: &[(u64, u64)]) -> Dense {
+fn spread(stored: &Stored) -> Dense {
     let mut dense = empty();
-    add_bins(&mut dense, bins);
+    add_bins(&mut dense, stored);
     dense
 }
 
-fn add_bins(dense: &mut Dense, bins: &[(u64, u64)]) {
-    for (value, n) in bins {
-        dense.saturating_record_n(*value, *n);
+fn add_bins(dense: &mut Dense, stored: &Stored) {
+    for bin in stored.bins() {
+        dense.saturating_record_n(bin.low, bin.count);
     }
 }
 
@@ -232,8 +250,22 @@ impl Serialize for Histogram {
 
 impl<'de> Deserialize<'de> for Histogram {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        Self::decode(&text).map_err(serde::de::Error::custom)
+        deserializer.deserialize_str(Encoded)
+    }
+}
+
+/// Reads the stored text where it stands, without a copy of it.
+struct Encoded;
+
+impl serde::de::Visitor<'_> for Encoded {
+    type Value = Histogram;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("an HdrHistogram V2 encoding in base64")
+    }
+
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Histogram, E> {
+        Histogram::decode(text).map_err(E::custom)
     }
 }
 
@@ -333,6 +365,17 @@ mod tests {
         fn encoding_loses_nothing(values in prop::collection::vec(0u64..4_000_000_000_000, 0..200)) {
             let histogram = of(&values);
             prop_assert_eq!(Histogram::decode(&histogram.encode()).unwrap(), histogram);
+        }
+
+        #[test]
+        fn what_is_read_off_a_stored_histogram_is_what_the_spread_out_one_says(
+            values in prop::collection::vec(0u64..4_000_000_000_000, 0..200), q in 0.0..=1.0_f64, limit in 0u64..4_000_000_000_000
+        ) {
+            let recorded = of(&values);
+            let read = Histogram::decode(&recorded.encode()).unwrap();
+            let limit = Duration::from_nanos(limit);
+            let all = |of: &Histogram| (of.count(), of.is_empty(), of.quantile(q), of.mean(), of.max(), of.min(), of.at_or_above(limit));
+            prop_assert_eq!(all(&read), all(&recorded));
         }
 
         #[test]

@@ -29,5 +29,9 @@ pub mod series;
 pub mod summary;
 pub mod verdict;
 
+pub mod digest;
+pub mod export;
+pub mod merge;
+
 pub use clock::{Offset, RunClock};
 pub use run::{RunDir, RunError};

@@ -95,6 +95,12 @@ pub enum RunError {
         /// The version found.
         found: u32,
     },
+    /// There is a run already.
+    #[error("{path} holds a run already; choose another --out", path = path.display())]
+    Taken {
+        /// The directory.
+        path: PathBuf,
+    },
     /// The run was recorded in another boot: its clock cannot be continued.
     #[error("{path} was begun before this machine was restarted; choose another --run-dir", path = path.display())]
     OtherBoot {
@@ -133,6 +139,19 @@ impl RunDir {
             return Err(RunError::OtherBoot { path: path.into() });
         }
         Ok(run)
+    }
+
+    /// Creates the run in `path` that `info` describes: one that is put together of what others recorded.
+    ///
+    /// # Errors
+    /// [`RunError::Taken`] when there is a run, [`RunError::Unwritable`] when the directory cannot be written.
+    pub fn create_as(path: &Path, info: RunInfo) -> Result<Self, RunError> {
+        let unwritable = |source| RunError::Unwritable { path: path.into(), source };
+        fs::create_dir_all(path).map_err(unwritable)?;
+        if publish(path, RUN_FILE, &to_json(&info)).map_err(unwritable)? {
+            return Ok(Self { path: path.into(), info });
+        }
+        Err(RunError::Taken { path: path.into() })
     }
 
     /// Opens an existing run for reading.

@@ -62,6 +62,8 @@ pub struct Facts {
     pub logs: Option<FactFile<Logs>>,
     /// Alerts and stops.
     pub events: Option<FactFile<Events>>,
+    /// The end of the last interval of traffic; asked for all the time, and found by a walk over all rows.
+    last_interval_end: Offset,
 }
 
 /// Why a run could not be loaded.
@@ -82,9 +84,11 @@ impl Facts {
     /// [`LoadError`] when there is no run, or a file is damaged or of a later version.
     pub fn load(dir: &Path) -> Result<Self, LoadError> {
         let run = RunDir::open(dir)?;
+        let traffic = traffic::read(dir)?;
         Ok(Self {
             plan: run.plan()?,
-            traffic: traffic::read(dir)?,
+            last_interval_end: traffic.as_ref().map_or(Offset::ZERO, last_interval_end),
+            traffic,
             redis: FactFile::<Redis>::read(dir)?.map(Series::from_file),
             postgres: FactFile::<Postgres>::read(dir)?.map(Series::from_file),
             pool: FactFile::<Pool>::read(dir)?.map(Series::from_file),
@@ -150,7 +154,7 @@ impl Facts {
     #[must_use]
     pub fn phase_windows(&self) -> Vec<Window> {
         let Some(traffic) = &self.traffic else { return Vec::new() };
-        let last = self.last_interval_end();
+        let last = self.last_interval_end;
         let mut windows: Vec<Window> = traffic
             .header
             .body
@@ -179,7 +183,7 @@ impl Facts {
     pub fn run_window(&self) -> Option<Window> {
         let traffic = self.traffic.as_ref()?;
         let from = traffic.header.body.start_ns;
-        Some(Window { from, to: self.last_interval_end().max(from) })
+        Some(Window { from, to: self.last_interval_end.max(from) })
     }
 
     /// All traffic rows that match `scope`.
@@ -252,13 +256,6 @@ impl Facts {
         }
         counts
     }
-
-    fn last_interval_end(&self) -> Offset {
-        let ends = self
-            .intervals(&Scope::default())
-            .map(|interval| Offset(interval.at_ns.0.saturating_add_unsigned(interval.len_ns)));
-        ends.max().unwrap_or_default()
-    }
 }
 
 /// A series by its name; without a name, the only one.
@@ -267,6 +264,14 @@ fn pick<'a>(all: &'a BTreeMap<String, Series>, of: Option<&str>) -> Option<&'a S
         Some(of) => all.get(of),
         None => all.values().next().filter(|_| all.len() == 1),
     }
+}
+
+fn last_interval_end(traffic: &FactFile<Traffic>) -> Offset {
+    let ends = traffic.facts.iter().filter_map(|fact| match fact {
+        TrafficFact::Interval(interval) => Some(Offset(interval.at_ns.0.saturating_add_unsigned(interval.len_ns))),
+        _ => None,
+    });
+    ends.max().unwrap_or_default()
 }
 
 /// What a counted log line is known by.

@@ -109,6 +109,20 @@ fn size_factor(word: &str) -> Option<f64> {
 }
 
 impl Unit {
+    /// The word in files, which names the base.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Seconds => "seconds",
+            Self::Share => "share",
+            Self::PerSecond => "per_second",
+            Self::Bytes => "bytes",
+            Self::BytesPerSecond => "bytes_per_second",
+            Self::Count => "count",
+            Self::Ratio => "ratio",
+        }
+    }
+
     /// The number in words for people, with three or so significant digits: `12.3 ms`, `80.0 %`, `1.25 MB/min`.
     #[must_use]
     pub fn show(self, value: f64) -> String {

@@ -1,4 +1,5 @@
-//! Renders a recorded run and its verdict: one HTML page, a Markdown summary, lines for a terminal.
+//! Renders a recorded run and its verdict: one HTML page, a Markdown summary, lines for a terminal; the verdict alone as
+//! JUnit, annotations of a CI job and CSV.
 //!
 //! Renderers format, they never compute: every number comes from [`plimsoll_record::summary`] or the verdict.
 //! Strings of a record were written by others (endpoint names, log lines, error texts), so each renderer makes
@@ -21,6 +22,13 @@ mod page;
 mod markdown;
 mod terminal;
 
+mod annotations;
+mod csv;
+mod junit;
+
+pub use annotations::annotations;
+pub use csv::csv;
+pub use junit::junit;
 pub use markdown::markdown;
 pub use page::html;
 pub use terminal::{TerminalStyle, terminal};
