@@ -16,6 +16,7 @@ mod baseline;
 mod paired;
 mod reference;
 
+mod location;
 mod place;
 mod run;
 
@@ -24,6 +25,7 @@ mod goal;
 mod memory;
 
 mod lookout;
+mod method;
 mod outlook;
 
 mod calibration;
@@ -32,6 +34,8 @@ mod stopped;
 
 mod concerns;
 mod recommendations;
+
+pub mod comparison;
 
 pub mod statistics;
 
@@ -43,5 +47,7 @@ mod testing;
 
 pub use baseline::Baseline;
 pub use judge::{JudgeError, judge, judge_against};
+pub use location::{Location, locate};
 pub use lookout::{Lookout, Lost};
+pub use method::{Method, method};
 pub use outlook::{Outlook, Prospect, Supply, outlook};

@@ -18,6 +18,10 @@ const PLAN_FILE: &str = "plan.toml";
 pub const VERDICT_FILE: &str = "verdict.json";
 /// The HTML report's file name: derived, may be deleted.
 pub const HTML_FILE: &str = "report.html";
+/// The JUnit document's file name: derived, may be deleted.
+pub const JUNIT_FILE: &str = "junit.xml";
+/// The criteria's file name as CSV: derived, may be deleted.
+pub const CSV_FILE: &str = "criteria.csv";
 /// The Markdown report's file name: derived, may be deleted.
 pub const MARKDOWN_FILE: &str = "report.md";
 

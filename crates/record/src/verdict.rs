@@ -4,8 +4,10 @@
 
 mod memory;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::files::FORMAT;
 use crate::units::Unit;
 
 pub use memory::{
@@ -13,8 +15,19 @@ pub use memory::{
     Settling, StepKind, TimeLeft,
 };
 
+/// The JSON Schema of `verdict.json`, generated from the types of this file: what they say is what is written.
+#[must_use]
+pub fn schema() -> String {
+    let mut schema = schemars::schema_for!(Verdict);
+    schema.insert("title".to_owned(), "plimsoll verdict".into());
+    schema.insert("description".to_owned(), format!("The verdict on a load test, format {FORMAT}. Fields may be added; none changes its meaning within a format.").into());
+    let mut text = serde_json::to_string_pretty(&schema).expect("a schema has string keys only");
+    text.push('\n');
+    text
+}
+
 /// The judgement of one criterion or of a whole run. Ordered from good to bad: the worst wins.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Judgement {
     /// The criterion is met, and the data proves it.
@@ -41,7 +54,7 @@ impl Judgement {
 }
 
 /// What a missed criterion means.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Severity {
     /// Must hold: missed is fail.
@@ -51,7 +64,7 @@ pub enum Severity {
 }
 
 /// The judgement of a run.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Verdict {
     /// The format version of this file.
     pub format: u32,
@@ -83,7 +96,7 @@ pub struct Verdict {
 }
 
 /// A criterion that was not judged.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Skipped {
     /// Its id.
     pub id: String,
@@ -94,7 +107,7 @@ pub struct Skipped {
 }
 
 /// The whole run's traffic in a few numbers: for tables over many runs, not for judging.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct TrafficGlance {
     /// Finished arrivals.
     pub finished: u64,
@@ -107,7 +120,7 @@ pub struct TrafficGlance {
 }
 
 /// Whether the generator offered what the plan says, when it says.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct GeneratorHealth {
     /// Pass, or inconclusive when the measurement cannot be trusted.
     pub judgement: Judgement,
@@ -123,7 +136,7 @@ pub struct GeneratorHealth {
 }
 
 /// The judgement of one criterion.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct CriterionResult {
     /// Stable id: the table's name, or the expression.
     pub id: String,
@@ -182,7 +195,7 @@ pub fn comparison_at(expression: &str) -> Option<usize> {
 }
 
 /// What a judgement hangs on: numbers behind the sentences of [`CriterionResult::reason`].
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Evidence {
     /// The limit beyond which it warns, in the result's unit, when that is another one than `limit`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -213,7 +226,7 @@ impl Evidence {
 }
 
 /// A confidence interval.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Interval {
     /// Lower end.
     pub low: f64,
@@ -221,4 +234,15 @@ pub struct Interval {
     pub high: f64,
     /// Confidence, e.g. 0.95.
     pub confidence: f64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_published_schema_is_that_of_the_types() {
+        let published = include_str!("../../../docs/schema/verdict.schema.json");
+        assert_eq!(schema(), published, "update it: verdict schema > docs/schema/verdict.schema.json");
+    }
 }

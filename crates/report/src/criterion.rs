@@ -36,12 +36,14 @@ pub(crate) fn parts(expression: &str) -> Option<(&str, Comparison)> {
 }
 
 /// The measured value: `12.3 ms`, `≥ 30 s`, `not measured`.
-pub(crate) fn value(result: &CriterionResult) -> String {
+#[must_use]
+pub fn value(result: &CriterionResult) -> String {
     result.value.map_or_else(|| "not measured".to_owned(), |value| text::bound(result.unit, value, result.at_least))
 }
 
 /// The limit with its comparison: `< 500 ms`; as it was written when it is measured itself, and could not be.
-pub(crate) fn limit(result: &CriterionResult) -> String {
+#[must_use]
+pub fn limit(result: &CriterionResult) -> String {
     let written = || result.expression[result.subject().len()..].trim_start_matches([' ', '<', '>', '=']);
     let unknown = result.value.is_none() && result.evidence.limit_from.is_some();
     let shown = if unknown { written().to_owned() } else { result.unit.show(result.limit) };

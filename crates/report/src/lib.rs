@@ -27,8 +27,10 @@ mod csv;
 mod junit;
 
 pub use annotations::annotations;
+pub use criterion::{limit, value};
 pub use csv::csv;
 pub use junit::junit;
-pub use markdown::markdown;
+pub use markdown::{escape as markdown_text, markdown};
 pub use page::html;
-pub use terminal::{TerminalStyle, terminal};
+pub use terminal::{TerminalStyle, terminal, wrap as wrapped};
+pub use text::{cut, plain};

@@ -132,7 +132,8 @@ fn icon(judgement: Judgement) -> &'static str {
 
 /// Text that shows as it is, inside a table cell too: everything Markdown or HTML could read as markup is escaped,
 /// bare addresses don't become links and `@name` reaches nobody.
-fn escape(text: &str) -> String {
+#[must_use]
+pub fn escape(text: &str) -> String {
     let mut out = String::new();
     let text = cut(&plain(text), LONGEST);
     let mut rest = text.chars().peekable();

@@ -173,7 +173,8 @@ fn icon(judgement: Judgement) -> char {
 }
 
 /// Breaks text between words; a word longer than the line is broken where the line ends. At least one line.
-fn wrap(text: &str, width: usize) -> Vec<String> {
+#[must_use]
+pub fn wrap(text: &str, width: usize) -> Vec<String> {
     let width = width.max(8);
     let mut lines = vec![String::new()];
     let mut used = 0;

@@ -7,7 +7,8 @@ use plimsoll_record::units::Unit;
 
 /// The text on one line, with everything that could steer a terminal or reorder the text around it made visible:
 /// control characters, line and paragraph separators, bidirectional overrides.
-pub(crate) fn plain(text: &str) -> String {
+#[must_use]
+pub fn plain(text: &str) -> String {
     escape(text, |_| false)
 }
 
@@ -36,7 +37,8 @@ fn steers(c: char) -> bool {
 }
 
 /// At most `most` characters, with an ellipsis where something was cut off.
-pub(crate) fn cut(text: &str, most: usize) -> String {
+#[must_use]
+pub fn cut(text: &str, most: usize) -> String {
     match text.char_indices().nth(most) {
         None => text.to_owned(),
         Some(_) => text.chars().take(most.saturating_sub(1)).chain(['…']).collect(),

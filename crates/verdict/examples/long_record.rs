@@ -77,6 +77,7 @@ fn traffic(dir: &Path, seconds: i64, endpoints: i64, rate: i64) -> anyhow::Resul
         segment: None,
         tick_ns: None,
         max_send_lag_ns: 10_000_000,
+        lookup_ns: None,
     };
     let mut writer = TrafficWriter::create(dir, PRODUCER, Offset::ZERO, header)?;
     let mut noise = Noise(7);
@@ -126,6 +127,7 @@ fn interval(second: i64, operation: i64, shape: &Latency) -> Interval {
         served: shape.clone(),
         limited: Latency::default(),
         censored: Latency::default(),
+        timings: plimsoll_record::timings::Timings::default(),
         statuses: BTreeMap::from([(200, n)]),
         checks: BTreeMap::new(),
         body_bytes: 40 * n,
@@ -134,7 +136,8 @@ fn interval(second: i64, operation: i64, shape: &Latency) -> Interval {
 }
 
 fn redis(dir: &Path, seconds: i64) -> anyhow::Result<()> {
-    let header = SeriesHeader { source: "redis".to_owned(), identity: BTreeMap::new(), every_ns: SECOND.unsigned_abs() };
+    let header =
+        SeriesHeader { source: "redis".to_owned(), identity: BTreeMap::new(), every_ns: SECOND.unsigned_abs() };
     let mut writer = FactWriter::<Redis>::create(dir, PRODUCER, Offset::ZERO, header)?;
     let mut noise = Noise(11);
     for second in 0..seconds {

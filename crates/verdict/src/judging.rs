@@ -2,17 +2,25 @@
 
 use std::path::{Path, PathBuf};
 
-use plimsoll_criteria::JudgeError;
+use plimsoll_criteria::comparison::CompareError;
+use plimsoll_criteria::{Baseline, JudgeError};
 use plimsoll_plan::{Criterion, Plan, Problems, SourceText};
+use plimsoll_record::export::ExportError;
 use plimsoll_record::files::ReadError;
+use plimsoll_record::merge::MergeError;
 use plimsoll_record::run::RunError;
 use plimsoll_record::summary::{Facts, LoadError};
 use plimsoll_record::verdict::Verdict;
+
+use crate::args::By;
 
 /// A run and the verdict on it.
 #[derive(Debug)]
 pub(crate) struct Judged {
     pub(crate) facts: Facts,
+    pub(crate) plan: Plan,
+    /// What it was judged by.
+    pub(crate) criteria: Vec<Criterion>,
     pub(crate) verdict: Verdict,
 }
 
@@ -31,6 +39,35 @@ pub(crate) enum Trouble {
     /// The stored plan or the file of criteria is wrong.
     #[error("{0}")]
     Plan(Problems),
+    /// Segments cannot become a whole.
+    #[error(transparent)]
+    Merge(MergeError),
+    /// The run cannot be exported.
+    #[error(transparent)]
+    Export(ExportError),
+    /// Two runs cannot be compared.
+    #[error(transparent)]
+    Compare(CompareError),
+    /// A directory is no run and holds none.
+    #[error("{path} is no run directory and holds none; name run directories, or the directory they are in", path = path.display())]
+    NoRuns { path: PathBuf },
+    /// No run could be used.
+    #[error("no run is left to look at")]
+    NothingLeft,
+    /// The runs are of several plans.
+    #[error("the runs are of several plans ({plans}); choose one with --plan")]
+    ManyPlans { plans: String },
+    /// No run has such a metric.
+    #[error("no run has the metric `{metric}`; they have {known}")]
+    NoMetric { metric: String, known: String },
+    /// No criterion has this id.
+    #[error("no criterion `{id}`; the run was judged by {known}")]
+    NoCriterion { id: String, known: String },
+    /// There are too few runs to learn from.
+    #[error(
+        "{sound} of {all} runs passed, and limits take {needed} or more; record more runs of code that is known to be good"
+    )]
+    FewRuns { sound: usize, all: usize, needed: usize },
     /// The file of criteria cannot be read.
     #[error("cannot read {path}", path = path.display())]
     Criteria {
@@ -40,17 +77,24 @@ pub(crate) enum Trouble {
     },
 }
 
-/// Judges the run in `dir` by the plan's criteria, or by those of another file.
-pub(crate) fn judge(dir: &Path, criteria: Option<&Path>) -> Result<Judged, Trouble> {
-    let facts = Facts::load(dir)?;
-    let text = facts.plan.as_deref().ok_or_else(|| Trouble::NoPlan { path: dir.into() })?;
-    let plan = plimsoll_plan::parse_recorded(text).map_err(Trouble::Plan)?;
-    let criteria = match criteria {
+/// Judges the run in `dir` by what was asked for: the plan's criteria or those of another file, beside earlier runs.
+pub(crate) fn judge(dir: &Path, by: &By) -> Result<Judged, Trouble> {
+    let (facts, plan) = load(dir)?;
+    let criteria = match &by.criteria {
         Some(path) => read_criteria(path, &plan)?,
         None => plan.criteria.clone(),
     };
-    let verdict = plimsoll_criteria::judge(&facts, &plan, &criteria)?;
-    Ok(Judged { facts, verdict })
+    let earlier = by.baseline.iter().map(|dir| load(dir)).collect::<Result<Vec<_>, _>>()?;
+    let baselines: Vec<Baseline<'_>> = earlier.iter().map(|(facts, plan)| Baseline { facts, plan }).collect();
+    let verdict = plimsoll_criteria::judge_against(&facts, &plan, &criteria, &baselines)?;
+    Ok(Judged { facts, plan, criteria, verdict })
+}
+
+fn load(dir: &Path) -> Result<(Facts, Plan), Trouble> {
+    let facts = Facts::load(dir)?;
+    let text = facts.plan.as_deref().ok_or_else(|| Trouble::NoPlan { path: dir.into() })?;
+    let plan = plimsoll_plan::parse_recorded(text).map_err(Trouble::Plan)?;
+    Ok((facts, plan))
 }
 
 fn read_criteria(path: &Path, plan: &Plan) -> Result<Vec<Criterion>, Trouble> {
@@ -67,7 +111,18 @@ impl Trouble {
             Self::Load(LoadError::File(error)) | Self::Judge(JudgeError::Requests(error)) => {
                 matches!(error, ReadError::TooNew { .. })
             }
-            Self::NoPlan { .. } | Self::Plan(_) | Self::Criteria { .. } => true,
+            Self::Merge(error) => !matches!(error, MergeError::Read(_) | MergeError::Write(_)),
+            Self::Export(error) => matches!(error, ExportError::NoTraffic { .. } | ExportError::NoRequests { .. }),
+            Self::NoPlan { .. }
+            | Self::Plan(_)
+            | Self::Criteria { .. }
+            | Self::Compare(_)
+            | Self::NoRuns { .. }
+            | Self::NothingLeft
+            | Self::ManyPlans { .. }
+            | Self::NoMetric { .. }
+            | Self::NoCriterion { .. }
+            | Self::FewRuns { .. } => true,
         }
     }
 }

@@ -28,6 +28,11 @@ pub(crate) fn done() -> ExitCode {
     ExitCode::from(DONE)
 }
 
+/// The exit code of a comparison that found something much worse.
+pub(crate) fn failed() -> ExitCode {
+    ExitCode::from(FAIL)
+}
+
 /// The exit code of an error.
 pub(crate) fn of_error(error: &anyhow::Error) -> ExitCode {
     let usage = error.downcast_ref::<Trouble>().is_some_and(Trouble::is_usage);

@@ -20,7 +20,7 @@ pub(crate) fn json(verdict: &Verdict) -> String {
 }
 
 /// The columns of the terminal; COLUMNS where it is set; else what suits a page.
-fn width() -> usize {
+pub(crate) fn width() -> usize {
     let stated = std::env::var_os("COLUMNS").and_then(|columns| columns.to_str()?.parse().ok());
     let terminal = || rustix::termios::tcgetwinsize(std::io::stdout()).ok().map(|size| usize::from(size.ws_col));
     stated.or_else(terminal).filter(|columns| *columns > 0).unwrap_or(USUAL_WIDTH)

@@ -31,6 +31,7 @@ pub fn hlog(facts: &Facts, out: &mut dyn Write) -> Result<(), ExportError> {
     let mut out = out;
     let mut serializer = V2DeflateSerializer::new();
     let mut builder = IntervalLogWriterBuilder::new();
+    builder.add_comment("[Histogram log format version 1.3]");
     builder.add_comment("[plimsoll: tag is the operation; values in nanoseconds, from the intended send time]");
     builder.with_start_time(start).with_base_time(start).with_max_value_divisor(MILLISECOND);
     let mut log = builder.begin_log_with(&mut out, &mut serializer)?;

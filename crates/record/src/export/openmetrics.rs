@@ -63,12 +63,12 @@ fn of_traffic(facts: &Facts, header: &TrafficHeader, run: &str) -> String {
     let help = "Response time of served answers of an interval, from the intended send.";
     head(&mut out, "plimsoll_response_seconds", "summary", Some("seconds"), help);
     for (key, rows) in &rows {
-        for q in QUANTILES {
-            let labels = format!("{},quantile=\"{q}\"", labels(key));
-            for row in rows {
+        // The quantiles of one moment belong together: readers refuse times that go back within a summary.
+        for row in rows {
+            for q in QUANTILES {
                 let Some(nanos) = row.served.response.quantile(q) else { continue };
-                let value = nanos as f64 / 1e9;
-                line(&mut out, "plimsoll_response_seconds", &labels, value, time(facts, end(row)));
+                let labels = format!("{},quantile=\"{q}\"", labels(key));
+                line(&mut out, "plimsoll_response_seconds", &labels, nanos as f64 / 1e9, &time(facts, end(row)));
             }
         }
     }
@@ -86,7 +86,7 @@ fn counter(
     let mut sum = 0;
     for row in rows {
         sum += of(row);
-        line(out, &format!("{family}_total"), labels, sum as f64, time(facts, end(row)));
+        line(out, &format!("{family}_total"), labels, sum as f64, &time(facts, end(row)));
     }
 }
 
@@ -113,7 +113,7 @@ fn of_series(facts: &Facts, metric: &'static Metric, run: &str) -> String {
         // Of two samples in one millisecond the first stands.
         let time = time(facts, at);
         if last.as_ref() != Some(&time) {
-            line(&mut out, &family, &format!("run=\"{run}\""), value, time.clone());
+            line(&mut out, &family, &format!("run=\"{run}\""), value, &time);
         }
         last = Some(time);
     }
@@ -128,7 +128,7 @@ fn head(out: &mut String, family: &str, kind: &str, unit: Option<&str>, help: &s
     writeln!(out, "# HELP {family} {}", label(help)).expect("writing to a String cannot fail");
 }
 
-fn line(out: &mut String, name: &str, labels: &str, value: f64, time: String) {
+fn line(out: &mut String, name: &str, labels: &str, value: f64, time: &str) {
     writeln!(out, "{name}{{{labels}}} {value} {time}").expect("writing to a String cannot fail");
 }
 

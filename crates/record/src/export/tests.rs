@@ -1,3 +1,5 @@
+//! Exports of a small record with hostile names, each read as its own tools read it.
+
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -35,6 +37,7 @@ fn recorded(dir: &Path) -> Facts {
         segment: None,
         tick_ns: None,
         max_send_lag_ns: 1,
+        lookup_ns: None,
     };
     let mut writer = TrafficWriter::create(dir, "test", Offset(SECOND), header).unwrap();
     for second in 1..3 {
@@ -77,6 +80,7 @@ fn row(second: i64, operation: u32) -> Interval {
         served,
         limited: Latency::default(),
         censored: Latency::default(),
+        timings: crate::timings::Timings::default(),
         statuses: BTreeMap::new(),
         checks: BTreeMap::new(),
         body_bytes: 7,
@@ -191,6 +195,11 @@ fn openmetrics_keeps_families_together_escapes_labels_and_ends_with_eof() {
     families.sort_unstable();
     families.dedup();
     assert_eq!(families.len(), all, "a family stands in one place");
+    let times = |family: &str| -> Vec<f64> {
+        let of = text.lines().filter(|line| line.starts_with(family) && line.contains("operation=\"get\""));
+        of.map(|line| line.rsplit(' ').next().unwrap().parse().unwrap()).collect()
+    };
+    assert!(times("plimsoll_response_seconds").is_sorted(), "{text}");
     let samples: Vec<&str> = text.lines().filter(|line| !line.starts_with('#')).collect();
     assert!(samples.iter().all(|line| line.rsplit(' ').nth(1).is_some_and(|value| value.parse::<f64>().is_ok())));
 }

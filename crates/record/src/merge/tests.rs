@@ -1,3 +1,5 @@
+//! A load recorded whole and in parts: the parts merged must be the whole, and what is no whole is refused.
+
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;
@@ -32,6 +34,7 @@ fn header(start: Offset, segment: Option<SegmentFact>, planned: u64) -> TrafficH
         segment,
         tick_ns: None,
         max_send_lag_ns: 1,
+        lookup_ns: None,
     }
 }
 
@@ -69,6 +72,7 @@ fn record(dir: &Path, start: Offset, segment: Option<SegmentFact>, requests: &[R
             served,
             limited: Latency::default(),
             censored: Latency::default(),
+            timings: crate::timings::Timings::default(),
             checks: BTreeMap::new(),
             body_bytes: 1,
             worst: None,

@@ -74,6 +74,7 @@ fn header(parts: &[Part]) -> TrafficHeader {
         phases: first.phases.into_iter().enumerate().map(phase).collect(),
         workers: bodies().map(|body| body.workers).sum(),
         segment: None,
+        lookup_ns: bodies().filter_map(|body| body.lookup_ns).max(),
         tick_ns: bodies().filter_map(|body| body.tick_ns).max(),
         max_send_lag_ns: bodies().map(|body| body.max_send_lag_ns).max().unwrap_or(first.max_send_lag_ns),
         ..first
@@ -115,6 +116,7 @@ fn row(parts: &[Part], at_ns: Offset, rows: &[(usize, &Interval)], waiting: &mut
         whole.served.merge(&part.served);
         whole.limited.merge(&part.limited);
         whole.censored.merge(&part.censored);
+        whole.timings.merge(&part.timings);
         whole.body_bytes += part.body_bytes;
         part.statuses.iter().for_each(|(status, n)| *whole.statuses.entry(*status).or_insert(0) += n);
         part.checks.iter().for_each(|(check, n)| whole.checks.entry(*check).or_default().merge(*n));

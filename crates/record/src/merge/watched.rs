@@ -30,11 +30,10 @@ pub(super) fn copy(parts: &[Part], run: &RunDir) -> Result<Vec<String>, MergeErr
     Ok(notes)
 }
 
-fn first_of<K: FactKind>(
-    parts: &[Part],
-    run: &RunDir,
-    moved: fn(&K::Fact, &dyn Fn(Offset) -> Offset) -> K::Fact,
-) -> Result<Option<String>, MergeError>
+/// A fact at another time.
+type Moved<F> = fn(&F, &dyn Fn(Offset) -> Offset) -> F;
+
+fn first_of<K: FactKind>(parts: &[Part], run: &RunDir, moved: Moved<K::Fact>) -> Result<Option<String>, MergeError>
 where
     K::Header: Clone,
 {

@@ -6,7 +6,7 @@ use super::Interval;
 use crate::clock::Offset;
 
 /// What became of memory.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct MemoryFacts {
     /// Each component that was sampled: Redis's used memory, data set, overhead, resident memory; host; process.
     pub components: Vec<MemoryGrowth>,
@@ -19,7 +19,7 @@ pub struct MemoryFacts {
 }
 
 /// How one component developed over the judged window.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct MemoryGrowth {
     /// The metric's full name: `redis.used_memory`.
     pub metric: String,
@@ -76,7 +76,7 @@ pub struct MemoryGrowth {
 }
 
 /// What a component does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum GrowthState {
     /// Certainly below the limit.
@@ -109,7 +109,7 @@ impl GrowthState {
 }
 
 /// A sudden change of a component.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct MemoryStep {
     /// When.
     pub at_ns: Offset,
@@ -120,7 +120,7 @@ pub struct MemoryStep {
 }
 
 /// What a step was.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum StepKind {
     /// The table of keys doubled.
@@ -153,7 +153,7 @@ impl StepKind {
 }
 
 /// What grows.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct GrowthCause {
     /// What it is.
     pub kind: CauseKind,
@@ -162,7 +162,7 @@ pub struct GrowthCause {
 }
 
 /// What can grow.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum CauseKind {
     /// New keys that nothing will ever remove.
@@ -184,7 +184,7 @@ pub enum CauseKind {
 }
 
 /// Growth that slows down.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Settling {
     /// The slope of the first half, in bytes per second.
     pub first_slope: f64,
@@ -197,7 +197,7 @@ pub struct Settling {
 }
 
 /// A value with its 90 % interval.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Estimate {
     /// The value.
     pub value: f64,
@@ -208,7 +208,7 @@ pub struct Estimate {
 }
 
 /// How much time is left, in seconds.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct TimeLeft {
     /// At the slope.
     pub value: f64,
@@ -219,7 +219,7 @@ pub struct TimeLeft {
 }
 
 /// What was left of memory when the load was over.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct MemoryDrain {
     /// Median before the load, in bytes.
     pub before: f64,
@@ -232,7 +232,7 @@ pub struct MemoryDrain {
 }
 
 /// Where Redis's resident memory goes, in bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Fragmentation {
     /// What Redis uses.
     pub used: f64,

@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "what cannot be set up fails the test")]
 
+mod several;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,7 +14,7 @@ use plimsoll_record::files::EndReason;
 use plimsoll_record::latency::Latency;
 use plimsoll_record::ledger::{Ledger, Outcome};
 use plimsoll_record::run::RunDir;
-use plimsoll_record::traffic::{Interval, PhaseFact, TrafficFact, TrafficHeader, TrafficWriter};
+use plimsoll_record::traffic::{Interval, PhaseFact, SegmentFact, TrafficFact, TrafficHeader, TrafficWriter};
 use tempfile::TempDir;
 
 const SECOND: i64 = 1_000_000_000;
@@ -22,7 +24,13 @@ const MISSED: &str = "p95 < 5ms";
 /// A run of a minute, 10 requests of 10 ms per second, with these criteria in its plan.
 fn recorded(criteria: &str) -> TempDir {
     let dir = tempfile::tempdir().unwrap();
-    let run = RunDir::create_or_join(dir.path(), "minute", "test 1").unwrap();
+    record(dir.path(), criteria, 10, None);
+    dir
+}
+
+/// The same in `dir`, with answers that take `ms`, or only a part of it.
+fn record(dir: &Path, criteria: &str, ms: u64, segment: Option<SegmentFact>) {
+    let run = RunDir::create_or_join(dir, "minute", "test 1").unwrap();
     let source = plimsoll_plan::SourceText { name: "plan.toml".to_owned(), text: plan(criteria) };
     let plan = plimsoll_plan::parse(&source, &[], &plimsoll_plan::Surroundings::NONE).unwrap();
     run.store_plan(&plan.to_toml()).unwrap();
@@ -39,17 +47,16 @@ fn recorded(criteria: &str) -> TempDir {
         operations: vec!["home".to_owned()],
         checks: Vec::new(),
         workers: 1,
-        segment: None,
+        segment,
         tick_ns: None,
         max_send_lag_ns: 10_000_000,
         lookup_ns: None,
     };
-    let mut traffic = TrafficWriter::create(dir.path(), "loadgen test", Offset::ZERO, header).unwrap();
+    let mut traffic = TrafficWriter::create(dir, "loadgen test", Offset::ZERO, header).unwrap();
     for second in 0..60 {
-        traffic.write(&TrafficFact::Interval(Box::new(ten_requests(second)))).unwrap();
+        traffic.write(&TrafficFact::Interval(Box::new(ten_requests(second, ms)))).unwrap();
     }
     traffic.finish(Offset(60 * SECOND), EndReason::Completed).unwrap();
-    dir
 }
 
 fn plan(criteria: &str) -> String {
@@ -73,12 +80,12 @@ get = "/"
     )
 }
 
-fn ten_requests(second: i64) -> Interval {
+fn ten_requests(second: i64, ms: u64) -> Interval {
     let mut ledger = Ledger::default();
     ledger.schedule(10);
     ledger.finish_many(Outcome::Ok, 10);
     let mut served = Latency::default();
-    (0..10).for_each(|_| served.record(10_000_000, 10_000_000));
+    (0..10).for_each(|_| served.record(ms * 1_000_000, ms * 1_000_000));
     Interval {
         at_ns: Offset(second * SECOND),
         len_ns: SECOND.unsigned_abs(),
@@ -101,6 +108,11 @@ fn ten_requests(second: i64) -> Interval {
 fn verdict(args: &[&str], run: &Path) -> Output {
     let (action, options) = args.split_first().unwrap();
     Command::new(env!("CARGO_BIN_EXE_verdict")).arg(action).arg(run).args(options).output().unwrap()
+}
+
+/// The tool with these words, in a directory.
+fn verdict_in(dir: &Path, args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_verdict")).current_dir(dir).args(args).output().unwrap()
 }
 
 #[track_caller]
