@@ -28,6 +28,8 @@ mod lookout;
 mod method;
 mod outlook;
 
+pub mod forecast;
+
 mod calibration;
 mod health;
 mod stopped;

@@ -1,8 +1,6 @@
 //! `loadgen check`: what a plan will do, said before it does it. Nothing is sent but what `--try` asks for.
 
-mod amount;
 mod data;
-mod forecast;
 mod json;
 mod judging;
 mod load;
@@ -13,8 +11,9 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use plimsoll_criteria::Prospect;
-use plimsoll_engine::TriedStep;
+use plimsoll_criteria::forecast::{Forecast, PlannedPhase};
 use plimsoll_engine::schedule::Share;
+use plimsoll_engine::{TriedStep, WorkloadError, timeline};
 use plimsoll_plan::{Plan, Scope};
 use plimsoll_record::verdict::Severity;
 
@@ -22,7 +21,6 @@ use crate::args::{CheckArguments, Format};
 use crate::exit::{FAILED, Failure, INCONCLUSIVE, USAGE};
 use crate::{limits, plans, summary};
 use data::Supply;
-use forecast::Forecast;
 use judging::Judging;
 
 /// Everything that is said of a plan.
@@ -40,11 +38,22 @@ struct Checked<'p> {
     segment: Option<Share>,
 }
 
+/// What a segment of a plan will make, its arrivals counted by the engine's own schedules.
+fn foretell(plan: &Plan, segment: Share, answer: Duration) -> Result<Forecast, WorkloadError> {
+    let planned = timeline(plan, segment)?.into_iter().map(|phase| PlannedPhase {
+        start: phase.start,
+        length: phase.length,
+        arrivals: phase.arrivals,
+        peak: phase.peak,
+    });
+    Ok(Forecast::of(plan, planned.collect(), &|all| segment.part_of(all), answer))
+}
+
 /// `loadgen check`.
 pub(crate) fn run(plan: &Plan, arguments: &CheckArguments) -> Result<ExitCode, Failure> {
     let answer = plans::positive_time("--answer", &arguments.answer)?;
     let segment = arguments.segment.unwrap_or(Share::WHOLE);
-    let forecast = |share| Forecast::of(plan, share, answer).map_err(|error| Failure::from_error(USAGE, &error));
+    let forecast = |share| foretell(plan, share, answer).map_err(|error| Failure::from_error(USAGE, &error));
     // Segments are merged before they are judged, so criteria look at the whole.
     let (whole, part) = (forecast(Share::WHOLE)?, forecast(segment)?);
     let connections = plan.most_connections();
@@ -75,7 +84,7 @@ pub(crate) fn run(plan: &Plan, arguments: &CheckArguments) -> Result<ExitCode, F
 /// The most requests that a scope gets, with some room for random choices; `None` when nothing bounds them.
 pub(crate) fn most_requests(plan: &Plan, segment: Share, scope: &Scope) -> Option<f64> {
     const ROOM: f64 = 1.1;
-    let forecast = Forecast::of(plan, segment, Duration::ZERO).ok()?;
+    let forecast = foretell(plan, segment, Duration::ZERO).ok()?;
     let endpoint = scope.endpoint.as_ref().and_then(|name| plan.operations().iter().position(|known| known == name));
     forecast.requests(scope, endpoint).finite_most().map(|most| most * ROOM)
 }

@@ -131,6 +131,7 @@ fn interval(second: i64, operation: i64, shape: &Latency) -> Interval {
         statuses: BTreeMap::from([(200, n)]),
         checks: BTreeMap::new(),
         body_bytes: 40 * n,
+        retries: 0,
         worst: None,
     }
 }

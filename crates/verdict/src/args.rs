@@ -24,6 +24,8 @@ pub(crate) enum Action {
     Report(Report),
     /// Show how one criterion was decided: formula, inputs, and the data behind it.
     Explain(Explain),
+    /// Say which criteria a plan can decide at its rate and duration, before it runs.
+    Lint(Lint),
     /// Judge runs of the past by other criteria; nothing is written.
     Replay(Replay),
     /// Say what got slower between runs, beyond what chance explains.
@@ -121,6 +123,29 @@ pub(crate) struct Explain {
     /// The most rows of data; longer records are summed up in so many stretches.
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub(crate) rows: u32,
+}
+
+/// Arguments of `lint`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  verdict lint plan.toml
+  verdict lint plan.toml --quick --set phases.steady.duration=5m
+
+Exits with 3 when a required criterion cannot be decided whatever the service does, with 2 when the plan is wrong.
+`loadgen check` says the same beside the load itself, with arrivals counted one by one.")]
+pub(crate) struct Lint {
+    /// The plan file.
+    #[arg(value_name = "PLAN")]
+    pub(crate) plan: PathBuf,
+    /// Replace a value of the plan.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub(crate) overrides: Vec<String>,
+    /// The plan's quick form.
+    #[arg(long)]
+    pub(crate) quick: bool,
+    /// What to print.
+    #[arg(long, value_enum, default_value_t = TableFormat::Text)]
+    pub(crate) format: TableFormat,
 }
 
 /// Arguments of `replay`.

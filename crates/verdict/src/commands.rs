@@ -3,6 +3,7 @@
 pub(crate) mod compare;
 pub(crate) mod explain;
 pub(crate) mod export;
+pub(crate) mod lint;
 pub(crate) mod merge;
 pub(crate) mod replay;
 pub(crate) mod suggest;

@@ -68,7 +68,10 @@ pub(crate) enum Trouble {
         "{sound} of {all} runs passed, and limits take {needed} or more; record more runs of code that is known to be good"
     )]
     FewRuns { sound: usize, all: usize, needed: usize },
-    /// The file of criteria cannot be read.
+    /// A replacement on the command line is none.
+    #[error("--set: {reason}")]
+    Override { reason: String },
+    /// The plan or the file of criteria cannot be read.
     #[error("cannot read {path}", path = path.display())]
     Criteria {
         path: PathBuf,
@@ -122,6 +125,7 @@ impl Trouble {
             | Self::ManyPlans { .. }
             | Self::NoMetric { .. }
             | Self::NoCriterion { .. }
+            | Self::Override { .. }
             | Self::FewRuns { .. } => true,
         }
     }

@@ -19,6 +19,7 @@ fn main() -> ExitCode {
         Action::Check(args) => rendering::check(&args),
         Action::Report(args) => rendering::report(&args),
         Action::Explain(args) => commands::explain::run(&args),
+        Action::Lint(args) => commands::lint::run(&args),
         Action::Replay(args) => commands::replay::run(&args),
         Action::Compare(args) => commands::compare::run(&args),
         Action::Trend(args) => commands::trend::run(&args),

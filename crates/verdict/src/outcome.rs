@@ -33,6 +33,11 @@ pub(crate) fn failed() -> ExitCode {
     ExitCode::from(FAIL)
 }
 
+/// The exit code of a plan that cannot decide what it requires.
+pub(crate) fn undecided() -> ExitCode {
+    ExitCode::from(INCONCLUSIVE)
+}
+
 /// The exit code of an error.
 pub(crate) fn of_error(error: &anyhow::Error) -> ExitCode {
     let usage = error.downcast_ref::<Trouble>().is_some_and(Trouble::is_usage);

@@ -4,8 +4,7 @@ use plimsoll_engine::holes_of_flow;
 use plimsoll_plan::{AtEnd, DataSet, Flow, Hole, Plan, Take};
 use plimsoll_record::units::show_count;
 
-use super::amount::Amount;
-use super::forecast::{Forecast, shares};
+use plimsoll_criteria::forecast::{Amount, Forecast, shares};
 
 /// A set of data and what the plan needs of it.
 pub(super) struct Supply {
@@ -83,7 +82,7 @@ mod tests {
              [flows.f]\nsteps = [{{ name = \"s\", post = \"/\", {use_in} }}]\n"
         );
         let plan = parse(&text);
-        let forecast = Forecast::of(&plan, Share::WHOLE, Duration::from_millis(100)).unwrap();
+        let forecast = crate::check::foretell(&plan, Share::WHOLE, Duration::from_millis(100)).unwrap();
         supplies(&plan, &forecast).remove(0)
     }
 

@@ -4,9 +4,9 @@ use plimsoll_plan::Scope;
 use plimsoll_record::verdict::Severity;
 use serde_json::{Value, json};
 
-use super::amount::Amount;
 use super::text::prospect_word;
 use super::{Checked, judging, load, trial};
+use plimsoll_criteria::forecast::Amount;
 
 pub(super) fn show(checked: &Checked<'_>) -> Value {
     let plan = checked.plan;

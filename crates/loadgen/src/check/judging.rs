@@ -1,12 +1,9 @@
 //! Which criteria a plan can decide, and what memwatch must provide for them.
 
-use std::time::Duration;
-
-use plimsoll_criteria::{Outlook, Supply, outlook};
+use plimsoll_criteria::Outlook;
+use plimsoll_criteria::forecast::Forecast;
 use plimsoll_plan::{Criterion, Metric, Plan, PoolSource, ProcessWatch, Watch};
 use plimsoll_record::metric::Source;
-
-use super::forecast::Forecast;
 
 /// A criterion and what is to be expected of it.
 pub(super) struct Judging<'p> {
@@ -15,22 +12,7 @@ pub(super) struct Judging<'p> {
 }
 
 pub(super) fn all<'p>(plan: &'p Plan, forecast: &Forecast) -> Vec<Judging<'p>> {
-    let operations = plan.operations();
-    let every = plan.watch.as_ref().map_or(Duration::from_secs(1), |watch| watch.every);
-    let judging = |criterion: &'p Criterion| {
-        let scope = &criterion.scope;
-        let endpoint = scope.endpoint.as_deref();
-        let endpoint = endpoint.and_then(|name| operations.iter().position(|operation| operation == name));
-        let requests = forecast.requests(scope, endpoint);
-        let supply = Supply {
-            requests: requests.expected,
-            bounds: (requests.least, requests.finite_most()),
-            window: forecast.length(scope),
-            every,
-        };
-        Judging { criterion, outlook: outlook(criterion, &supply) }
-    };
-    plan.criteria.iter().map(judging).collect()
+    forecast.outlooks(plan).into_iter().map(|(criterion, outlook)| Judging { criterion, outlook }).collect()
 }
 
 /// Something memwatch samples, and the criteria that look at it.

@@ -4,7 +4,7 @@ use plimsoll_engine::schedule::Share;
 use plimsoll_plan::{Arrivals, HttpVersion, Load, Phase, Plan, Target, ThinkTime};
 use plimsoll_record::units::{Unit, show_count, show_duration};
 
-use super::forecast::Forecast;
+use plimsoll_criteria::forecast::Forecast;
 
 /// The load of a phase in words.
 pub(super) fn words(phase: &Phase) -> String {

@@ -8,8 +8,8 @@ use plimsoll_plan::{
 use plimsoll_record::units::{show_count, show_duration};
 use plimsoll_record::verdict::Severity;
 
-use super::amount::Amount;
 use super::{Checked, judging, load, trial};
+use plimsoll_criteria::forecast::Amount;
 
 /// More phases, and only the sum is shown for each operation.
 const MOST_COLUMNS: usize = 6;

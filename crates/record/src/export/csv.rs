@@ -2,7 +2,7 @@
 //!
 //! Every table begins with `time` (UTC) and `offset_s` (seconds since the first planned arrival), by which they join.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write as _;
 
 use jiff::Timestamp;
@@ -14,6 +14,7 @@ use crate::ledger::Class;
 use crate::logs::LogFact;
 use crate::metric::Source;
 use crate::requests::{RequestNames, RequestReader, TextForm, TextWriter};
+use crate::series::Sample;
 use crate::summary::{Facts, Scope, Series};
 use crate::traffic::Interval;
 
@@ -30,8 +31,20 @@ pub fn tables(facts: &Facts, names: &RequestNames) -> Result<Vec<(&'static str, 
     if facts.traffic.is_some() {
         tables.push(("traffic.csv", traffic(facts)?));
     }
-    for (file, source) in [("redis.csv", Source::Redis), ("host.csv", Source::Host), ("process.csv", Source::Process)] {
+    let sources = [
+        ("redis.csv", Source::Redis),
+        ("postgres.csv", Source::Postgres),
+        ("pool.csv", Source::Pool),
+        ("host.csv", Source::Host),
+        ("process.csv", Source::Process),
+    ];
+    for (file, source) in sources {
         tables.extend(facts.series(source).map(|of| (file, series(facts, of))));
+    }
+    for (file, all) in [("containers.csv", &facts.containers), ("probes.csv", &facts.probes)] {
+        if !all.is_empty() {
+            tables.push((file, several(facts, all)));
+        }
     }
     if facts.logs.is_some() {
         tables.push(("logs.csv", logs(facts)));
@@ -107,19 +120,38 @@ fn latency(row: &Interval) -> String {
 }
 
 fn series(facts: &Facts, series: &Series) -> Vec<u8> {
-    let columns: BTreeSet<&String> = series.samples.iter().flat_map(|sample| sample.values.keys()).collect();
-    let mut out = String::from("time,offset_s");
-    columns.iter().for_each(|column| out.extend([",", &cell(column)]));
-    out.push('\n');
-    for sample in &series.samples {
-        out.push_str(&when(facts, sample.at_ns));
-        for column in &columns {
-            out.push(',');
-            out.extend(sample.values.get(*column).map(f64::to_string));
+    let columns = columns([series].into_iter());
+    let mut out = format!("time,offset_s{}\n", heads(&columns));
+    series
+        .samples
+        .iter()
+        .for_each(|sample| out += &format!("{}{}\n", when(facts, sample.at_ns), values(sample, &columns)));
+    out.into_bytes()
+}
+
+/// Series that have names of their own: one more column says whose row it is.
+fn several(facts: &Facts, all: &BTreeMap<String, Series>) -> Vec<u8> {
+    let columns = columns(all.values());
+    let mut out = format!("time,offset_s,name{}\n", heads(&columns));
+    for (name, series) in all {
+        for sample in &series.samples {
+            out += &format!("{},{}{}\n", when(facts, sample.at_ns), cell(name), values(sample, &columns));
         }
-        out.push('\n');
     }
     out.into_bytes()
+}
+
+fn columns<'a>(all: impl Iterator<Item = &'a Series>) -> BTreeSet<&'a String> {
+    all.flat_map(|series| series.samples.iter().flat_map(|sample| sample.values.keys())).collect()
+}
+
+fn heads(columns: &BTreeSet<&String>) -> String {
+    columns.iter().map(|column| format!(",{}", cell(column))).collect()
+}
+
+fn values(sample: &Sample, columns: &BTreeSet<&String>) -> String {
+    let shown = |column: &&String| sample.values.get(*column).map_or_else(String::new, f64::to_string);
+    columns.iter().map(|column| format!(",{}", shown(column))).collect()
 }
 
 fn logs(facts: &Facts) -> Vec<u8> {

@@ -84,6 +84,7 @@ fn row(second: i64, operation: u32) -> Interval {
         statuses: BTreeMap::new(),
         checks: BTreeMap::new(),
         body_bytes: 7,
+        retries: 0,
         worst: None,
     }
 }

@@ -75,6 +75,7 @@ fn record(dir: &Path, start: Offset, segment: Option<SegmentFact>, requests: &[R
             timings: crate::timings::Timings::default(),
             checks: BTreeMap::new(),
             body_bytes: 1,
+            retries: 0,
             worst: None,
         };
         writer.write(&TrafficFact::Interval(Box::new(row))).unwrap();

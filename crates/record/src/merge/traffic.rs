@@ -118,6 +118,7 @@ fn row(parts: &[Part], at_ns: Offset, rows: &[(usize, &Interval)], waiting: &mut
         whole.censored.merge(&part.censored);
         whole.timings.merge(&part.timings);
         whole.body_bytes += part.body_bytes;
+        whole.retries += part.retries;
         part.statuses.iter().for_each(|(status, n)| *whole.statuses.entry(*status).or_insert(0) += n);
         part.checks.iter().for_each(|(check, n)| whole.checks.entry(*check).or_default().merge(*n));
     }

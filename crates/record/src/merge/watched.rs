@@ -6,14 +6,20 @@ use crate::clock::Offset;
 use crate::events::{Event, Events};
 use crate::failures::{FailureFact, Failures};
 use crate::files::{FactFile, FactKind, FactWriter};
+use crate::keys::{Keys, KeysFact};
 use crate::logs::{LogFact, Logs};
 use crate::run::RunDir;
-use crate::series::{Host, Process, Redis, SeriesFact};
+use crate::series::{Containers, Host, NamedFact, Pool, Postgres, Probes, Process, Redis, SeriesFact};
 
 /// Copies the files of observers; what was left out becomes a sentence.
 pub(super) fn copy(parts: &[Part], run: &RunDir) -> Result<Vec<String>, MergeError> {
     let mut notes = Vec::new();
     notes.extend(first_of::<Redis>(parts, run, series)?);
+    notes.extend(first_of::<Postgres>(parts, run, series)?);
+    notes.extend(first_of::<Pool>(parts, run, series)?);
+    notes.extend(first_of::<Containers>(parts, run, named)?);
+    notes.extend(first_of::<Probes>(parts, run, named)?);
+    notes.extend(first_of::<Keys>(parts, run, keys)?);
     notes.extend(first_of::<Host>(parts, run, series)?);
     notes.extend(first_of::<Process>(parts, run, series)?);
     notes.extend(first_of::<Logs>(parts, run, log)?);
@@ -88,6 +94,20 @@ fn series(fact: &SeriesFact, moved: &dyn Fn(Offset) -> Offset) -> SeriesFact {
         SeriesFact::Sample(sample) => &mut sample.at_ns,
         SeriesFact::Gap(gap) => &mut gap.at_ns,
         SeriesFact::Mark(mark) => &mut mark.at_ns,
+    };
+    *at = moved(*at);
+    fact
+}
+
+fn named(fact: &NamedFact, moved: &dyn Fn(Offset) -> Offset) -> NamedFact {
+    NamedFact { of: fact.of.clone(), fact: series(&fact.fact, moved) }
+}
+
+fn keys(fact: &KeysFact, moved: &dyn Fn(Offset) -> Offset) -> KeysFact {
+    let mut fact = fact.clone();
+    let at = match &mut fact {
+        KeysFact::Checkpoint(checkpoint) => &mut checkpoint.at_ns,
+        KeysFact::Gap { at_ns, .. } => at_ns,
     };
     *at = moved(*at);
     fact

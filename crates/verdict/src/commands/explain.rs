@@ -84,11 +84,11 @@ fn data(facts: &Facts, plan: &Plan, criterion: &Criterion, rows: usize) -> Strin
     };
     let window = place.window;
     match &criterion.expression.metric {
-        Metric::Series { metric, .. } => sampled(facts, metric, window, rows),
+        Metric::Series { metric, of, .. } => sampled(facts, metric, of.as_deref(), window, rows),
         Metric::Fragmentation => {
             let of = |name| plimsoll_record::metric::Metric::find(name).expect("a metric of the catalogue");
-            sampled(facts, of("redis.mem_fragmentation_ratio"), window, rows)
-                + &sampled(facts, of("redis.used_memory"), window, rows)
+            sampled(facts, of("redis.mem_fragmentation_ratio"), None, window, rows)
+                + &sampled(facts, of("redis.used_memory"), None, window, rows)
         }
         Metric::Log { log, event } => counted(facts, log, event, window),
         _ => answered(facts, &place, rows),
@@ -142,8 +142,14 @@ fn answered(facts: &Facts, place: &Location, rows: usize) -> String {
     table.text()
 }
 
-fn sampled(facts: &Facts, metric: &plimsoll_record::metric::Metric, window: Option<Window>, rows: usize) -> String {
-    let Some(series) = facts.series(metric.source) else { return format!("no sample of {}\n", metric.name()) };
+fn sampled(
+    facts: &Facts,
+    metric: &plimsoll_record::metric::Metric,
+    of: Option<&str>,
+    window: Option<Window>,
+    rows: usize,
+) -> String {
+    let Some(series) = facts.series_of(metric.source, of) else { return format!("no sample of {}\n", metric.name()) };
     let values = series.values(metric, window);
     let (Some(first), Some(last)) = (values.first(), values.last()) else {
         return format!("no sample of {} there\n", metric.name());

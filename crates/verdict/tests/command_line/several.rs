@@ -150,3 +150,20 @@ fn a_verdict_is_printed_for_people_and_machines() {
     let schema = json(&verdict_in(dir.path(), &["schema"]));
     assert_eq!(schema["title"], "plimsoll verdict");
 }
+
+#[test]
+fn a_plan_that_cannot_decide_its_criteria_says_so_before_the_run() {
+    let dir = tempfile::tempdir().unwrap();
+    let write = |criteria: &str| fs::write(dir.path().join("plan.toml"), plan(criteria)).unwrap();
+    write("require = [\"p99.9 < 1s\", \"p50 < 1s\"]");
+    let words = ["no  ", "yes", "p99.9 < 1s", "needs 2,995 requests or more, gets 600 at most"];
+    expect(&verdict_in(dir.path(), &["lint", "plan.toml"]), 3, &words);
+    expect(&verdict_in(dir.path(), &["lint", "plan.toml", "--set", "phases.steady.duration=10m"]), 0, &["yes"]);
+    let list = json(&verdict_in(dir.path(), &["lint", "plan.toml", "--format", "json"]));
+    assert_eq!((&list["criteria"][0]["decidable"], &list["criteria"][1]["decidable"]), (&"no".into(), &"yes".into()));
+    write("require = [\"p99.9 < 5 parsecs\"]");
+    expect(&verdict_in(dir.path(), &["lint", "plan.toml"]), 2, &["parsecs", "plan.toml"]);
+    expect(&verdict_in(dir.path(), &["lint", "none.toml"]), 2, &["cannot read none.toml"]);
+    write("");
+    expect(&verdict_in(dir.path(), &["lint", "plan.toml"]), 3, &["no criteria"]);
+}

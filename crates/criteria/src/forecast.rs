@@ -1,42 +1,52 @@
-//! How many iterations and requests each phase of a plan will make.
+//! Before a run: how many iterations and requests each phase of a plan will make, and which criteria that decides.
 //!
-//! Arrivals of open phases are counted by the engine's own schedules. Users of closed phases wait for their answers, so
-//! what they do is an estimate: it takes an assumed time to answer.
+//! Arrivals of open phases are handed in by whoever has counted them, or are those to be expected ([`planned`]). Users of
+//! closed phases wait for their answers, so what they do is an estimate: it takes an assumed time to answer.
+
+mod amount;
+mod planned;
 
 use std::time::Duration;
 
-use plimsoll_engine::schedule::Share;
-use plimsoll_engine::{PlannedPhase, WorkloadError, timeline};
-use plimsoll_plan::{Action, Flow, Load, Phase, Plan, Scope, Session, SessionLength, Step, ThinkTime};
+use plimsoll_plan::{Action, Criterion, Flow, Load, Phase, Plan, Scope, Session, SessionLength, Step, ThinkTime};
 
-use super::amount::Amount;
+use crate::outlook::{Outlook, Supply, outlook};
+
+pub use amount::Amount;
+pub use planned::{PlannedPhase, planned};
 
 /// What the phases of a plan will make.
 #[derive(Clone, Debug)]
-pub(super) struct Forecast {
-    pub(super) phases: Vec<PhaseForecast>,
+pub struct Forecast {
+    /// Phase by phase, in the plan's order.
+    pub phases: Vec<PhaseForecast>,
     /// Whether any of it rests on the assumed time of answers.
-    pub(super) is_estimate: bool,
+    pub is_estimate: bool,
 }
 
 /// What one phase will make.
 #[derive(Clone, Debug)]
-pub(super) struct PhaseForecast {
-    pub(super) name: String,
-    pub(super) planned: PlannedPhase,
+pub struct PhaseForecast {
+    /// Its name.
+    pub name: String,
+    /// Where it stands on the time axis.
+    pub planned: PlannedPhase,
     /// Users at once, in closed phases.
-    pub(super) users: Option<u64>,
-    pub(super) iterations: Amount,
+    pub users: Option<u64>,
+    /// How often users go through a flow.
+    pub iterations: Amount,
     /// By operation, if nothing fails.
-    pub(super) requests: Vec<Amount>,
+    pub requests: Vec<Amount>,
 }
 
 impl Forecast {
-    pub(super) fn of(plan: &Plan, segment: Share, answer: Duration) -> Result<Self, WorkloadError> {
-        let planned = timeline(plan, segment)?;
+    /// What a plan will make of its `planned` phases; `part` is how many of so many users or arrivals there are in this
+    /// segment of the load, and `answer` how long an answer is taken to be.
+    #[must_use]
+    pub fn of(plan: &Plan, planned: Vec<PlannedPhase>, part: &dyn Fn(u64) -> u64, answer: Duration) -> Self {
         let each = per_iteration(plan);
         let phases = plan.phases.iter().zip(planned).map(|(phase, planned)| {
-            let users = users(phase, segment);
+            let users = users(phase, part);
             let iterations = match (users, planned.arrivals) {
                 (None, arrivals) => Amount::exactly(arrivals.unwrap_or(0) as f64),
                 (Some(users), quota) => closed(plan, phase, planned.length, users, quota, answer),
@@ -47,11 +57,33 @@ impl Forecast {
         let phases: Vec<PhaseForecast> = phases.collect();
         let estimated =
             |phase: &PhaseForecast| phase.users.is_some() && phase.iterations.least != phase.iterations.most;
-        Ok(Self { is_estimate: phases.iter().any(estimated), phases })
+        Self { is_estimate: phases.iter().any(estimated), phases }
+    }
+
+    /// Each criterion of the plan with what is to be expected of it.
+    #[must_use]
+    pub fn outlooks<'p>(&self, plan: &'p Plan) -> Vec<(&'p Criterion, Outlook)> {
+        let operations = plan.operations();
+        let every = plan.watch.as_ref().map_or(Duration::from_secs(1), |watch| watch.every);
+        let of = |criterion: &'p Criterion| {
+            let scope = &criterion.scope;
+            let endpoint = scope.endpoint.as_deref();
+            let endpoint = endpoint.and_then(|name| operations.iter().position(|operation| operation == name));
+            let requests = self.requests(scope, endpoint);
+            let supply = Supply {
+                requests: requests.expected,
+                bounds: (requests.least, requests.finite_most()),
+                window: self.length(scope),
+                every,
+            };
+            (criterion, outlook(criterion, &supply))
+        };
+        plan.criteria.iter().map(of).collect()
     }
 
     /// Requests in the phases of a scope of an operation (all of them).
-    pub(super) fn requests(&self, scope: &Scope, operation: Option<usize>) -> Amount {
+    #[must_use]
+    pub fn requests(&self, scope: &Scope, operation: Option<usize>) -> Amount {
         let phases = self.phases.iter().filter(|one| scope.covers(&one.name));
         let counts = phases.flat_map(|one| one.requests.iter().enumerate());
         let wanted = counts.filter(|(index, _)| operation.is_none_or(|wanted| wanted == *index));
@@ -62,7 +94,8 @@ impl Forecast {
     }
 
     /// How long what a scope covers lasts.
-    pub(super) fn length(&self, scope: &Scope) -> Option<Duration> {
+    #[must_use]
+    pub fn length(&self, scope: &Scope) -> Option<Duration> {
         let whole = self.whole(scope)?;
         let from = scope.from.unwrap_or_default().min(whole);
         Some(scope.to.map_or(whole, |to| to.min(whole)).saturating_sub(from))
@@ -78,8 +111,8 @@ impl Forecast {
     }
 }
 
-fn users(phase: &Phase, segment: Share) -> Option<u64> {
-    if let Load::Closed { users, .. } = &phase.load { Some(segment.part_of(u64::from(users.get()))) } else { None }
+fn users(phase: &Phase, part: &dyn Fn(u64) -> u64) -> Option<u64> {
+    if let Load::Closed { users, .. } = &phase.load { Some(part(u64::from(users.get()))) } else { None }
 }
 
 /// Each operation in one iteration, by the weights of the flows.
@@ -92,7 +125,8 @@ fn per_iteration(plan: &Plan) -> Vec<Amount> {
 }
 
 /// The shares of the flows.
-pub(super) fn shares(plan: &Plan) -> Vec<f64> {
+#[must_use]
+pub fn shares(plan: &Plan) -> Vec<f64> {
     let all: f64 = plan.flows.iter().map(|flow| flow.weight).sum();
     plan.flows.iter().map(|flow| flow.weight / all).collect()
 }
@@ -211,13 +245,15 @@ fn mean(think: ThinkTime) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::check::parse;
+    use plimsoll_plan::{SourceText, Surroundings};
 
     fn forecast(phase: &str, flows: &str) -> Forecast {
         let text = format!(
             "schema = 1\nname = \"p\"\n[target]\nurl = \"http://h\"\n[[phases]]\nname = \"a\"\n{phase}\n{flows}\n"
         );
-        Forecast::of(&parse(&text), Share::WHOLE, Duration::from_millis(100)).unwrap()
+        let source = SourceText { name: "test".to_owned(), text };
+        let plan = plimsoll_plan::parse(&source, &[], &Surroundings::NONE).unwrap();
+        Forecast::of(&plan, planned(&plan), &|all| all, Duration::from_millis(100))
     }
 
     const PLAIN: &str = "[flows.f]\nsteps = [{ name = \"s\", get = \"/\" }]";
