@@ -58,7 +58,7 @@ pub fn outlook(criterion: &Criterion, supply: &Supply) -> Outlook {
         Metric::Series { function: Function::Slope, .. } => of_slope(&supply),
         Metric::Series { .. } | Metric::Fragmentation => of_samples(&supply),
         Metric::Log { .. } => Outlook::new(Prospect::Decidable, "counted by memwatch"),
-        Metric::Integrity(_) => Outlook::new(Prospect::Undecidable, "nothing records what was written and read back"),
+        Metric::Integrity(_) => Outlook::new(Prospect::Decidable, "every acknowledged key is read back"),
         Metric::RecoveryTime { .. } => Outlook::new(Prospect::Decidable, "watched from the end of the phase on"),
         metric => of_requests(fewest(metric, expression.comparison, expression.limit.known()), &supply),
     };

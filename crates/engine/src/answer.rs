@@ -38,6 +38,7 @@ mod naive;
 #[cfg(test)]
 mod tests;
 
+use bytes::Bytes;
 use plimsoll_record::ledger::Outcome;
 
 pub(crate) use checks::{CheckResults, CheckTable, check_facts, merge_counts};
@@ -78,6 +79,11 @@ pub(crate) enum BodyFault {
 }
 
 impl Answer {
+    /// The body as it is read by checks; empty when there is none, or it cannot be read.
+    pub(crate) fn content(&self) -> Bytes {
+        self.kept.as_deref().and_then(|kept| kept.body().ok()).cloned().unwrap_or_default()
+    }
+
     /// What was kept. Only what a request's wants name is ever asked for.
     fn kept(&self) -> &Kept {
         self.kept.as_deref().expect("what is looked at was wanted, and so was kept")

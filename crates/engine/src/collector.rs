@@ -5,6 +5,7 @@
 //! keeps a worker waiting, and nobody who shows progress keeps the collector waiting.
 
 mod files;
+mod integrity;
 mod slow;
 
 use std::collections::btree_map::Entry;
@@ -15,6 +16,7 @@ use std::time::Duration;
 
 use plimsoll_record::Offset;
 use plimsoll_record::files::{EndReason, WriteError};
+use plimsoll_record::integrity::ReadBack;
 use plimsoll_record::ledger::Outcome;
 use plimsoll_record::summary::Totals;
 use plimsoll_record::traffic::{GeneratorInterval, Interval, TrafficFact, TrafficWriter, WorkerInterval};
@@ -26,6 +28,7 @@ use crate::own::Inventory;
 use crate::recorder::{Cell, Message, OwnCosts, Report};
 use crate::workload::{NEVER, Workload};
 pub(crate) use files::Files;
+pub(crate) use integrity::IntegrityFile;
 use slow::SlowLog;
 
 /// What the collector knows when all workers have ended.
@@ -160,6 +163,11 @@ impl Collector {
         Ok(self.totals)
     }
 
+    /// Takes note of how the plan's sets of keys fared.
+    pub(crate) fn read_back(&mut self, back: &[ReadBack], at: Offset) -> Result<(), WriteError> {
+        self.files.read_back(back, at, self.start)
+    }
+
     /// How many workers broke down.
     pub(crate) fn broken(&self) -> usize {
         self.totals.broken.len()
@@ -255,6 +263,7 @@ impl Collector {
         let generator = self.generator_row(&own, workers, at_ns, len_ns);
         self.show(progress, &generator);
         self.out.write(&TrafficFact::Generator(generator))?;
+        self.files.acknowledged(self.on_run_clock(to))?;
         self.cut_short += own.cut_short;
         if own.held_up_ns > self.max_send_lag.cast_unsigned() {
             let held_up = show_duration(Duration::from_nanos(own.held_up_ns));

@@ -19,6 +19,7 @@ use crate::answer::{Answer, Wants};
 use crate::connection::{Broken, Connection, HeadWatch, connect, connect_failed};
 use crate::feed::Arrival;
 use crate::heart::{Delay, Heart};
+use crate::integrity::Guard;
 use crate::journey::{Journey, Polling};
 use crate::recorder::Parts;
 use crate::redirects;
@@ -63,6 +64,8 @@ pub(crate) struct Exchange {
     pub(crate) done: i64,
     pub(crate) parts: Parts,
     pub(crate) result: Result<Answer, Outcome>,
+    /// The write or read of a key that it was.
+    pub(crate) guard: Option<Box<Guard>>,
 }
 
 /// One request and its answer on an open connection.
@@ -124,14 +127,17 @@ impl Line {
     /// One request on the kept connection or, when there is none, on a new one. A connection that turns out to be
     /// closed before anything was written is replaced, once.
     pub(crate) async fn exchange(&mut self, heart: &Rc<Heart>, journey: &Journey, errand: Errand) -> Exchange {
+        let guard = heart.work.integrity.begin(errand.operation, &journey.visit);
         self.note(heart, journey, errand);
         if let Some(call) = &heart.work.calls[usize::from(errand.operation)] {
             // On the heap: every slot would keep room for it.
-            let exchange = Box::pin(store::exchange(self, heart, journey, errand, call)).await;
+            let mut exchange = Box::pin(store::exchange(self, heart, journey, errand, call)).await;
+            exchange.guard = guard;
             self.note_end();
             return exchange;
         }
         let mut exchange = self.try_twice(heart, journey, errand).await;
+        exchange.guard = guard;
         self.note_end();
         exchange.parts.waited = errand.delay.waited();
         exchange.parts.opening = self.opening.take();
@@ -223,7 +229,7 @@ impl Line {
         let Trip { head, done, result } = trip;
         let result = result.map_err(|(Broken::Sent(outcome) | Broken::NotSent(outcome))| outcome);
         let parts = Parts { first_byte: Some(head.unwrap_or(done)), ..Parts::NONE };
-        Ok(Exchange { sent, done, parts, result })
+        Ok(Exchange { sent, done, parts, result, guard: None })
     }
 
     /// Keeps the cookies of the answer to `sent`, and follows the redirects that begin with it.
@@ -307,7 +313,7 @@ impl Line {
 impl Exchange {
     /// A request that could not be made.
     pub(crate) fn without_request(now: i64, outcome: Outcome) -> Self {
-        Self { sent: now, done: now, parts: Parts::NONE, result: Err(outcome) }
+        Self { sent: now, done: now, parts: Parts::NONE, result: Err(outcome), guard: None }
     }
 }
 

@@ -215,13 +215,19 @@ fn judge(
             let judged = heart.work.examinations[usize::from(operation)].examine(&mut journey.visit, answer);
             (end.status, end.body_bytes) = (answer.status, answer.body_bytes);
             (end.outcome, end.checks) = (judged.outcome, judged.checks);
+            if let Some(guard) = exchange.guard.take() {
+                end.outcome = guard.end(end.outcome, Some(answer), end.done);
+            }
             if end.outcome.is_failure() {
                 heart.keep_failure(&end, judged.failed_check, answer);
             }
-            (end, judged.next)
+            (end, if end.outcome == judged.outcome { judged.next } else { answer::Next::End })
         }
         Err(outcome) => {
             end.outcome = *outcome;
+            if let Some(guard) = exchange.guard.take() {
+                end.outcome = guard.end(end.outcome, None, end.done);
+            }
             (end, answer::Next::End)
         }
     }

@@ -129,6 +129,7 @@
 //! # }
 //! ```
 
+mod audit;
 pub mod event;
 mod health;
 mod run;
@@ -161,6 +162,7 @@ mod coded;
 mod connection;
 mod exchange;
 mod heart;
+mod integrity;
 mod iterate;
 mod slot;
 mod slots;
@@ -187,6 +189,7 @@ mod fixtures;
 mod simulated;
 
 pub use answer::ExamineError;
+pub use audit::{AuditError, Audited, audit};
 pub use coded::{Context, FlowError, Reply, User, WithFlowError};
 pub use connection::{Handshakes, RouteError, TlsError, TlsFailure};
 pub use event::Event;

@@ -44,6 +44,10 @@ pub(crate) enum CompiledHole {
     Variable(Slot),
     /// A payload.
     Payload(Arc<Contents>),
+    /// The number of the key that the step writes or reads.
+    IntegrityKey,
+    /// What the step writes.
+    IntegrityValue,
     /// The time of the machine's monotonic clock.
     Now,
     /// A name that nothing in the plan gives: never there.
@@ -119,6 +123,8 @@ impl Names {
             Hole::Payload(name) => {
                 self.payload(name).map_or(CompiledHole::Nowhere, |payload| CompiledHole::Payload(Arc::clone(payload)))
             }
+            Hole::IntegrityKey => CompiledHole::IntegrityKey,
+            Hole::IntegrityValue => CompiledHole::IntegrityValue,
             Hole::Now => CompiledHole::Now,
             Hole::Captured(name) => self.slot(name).map_or(CompiledHole::Nowhere, CompiledHole::Variable),
         }

@@ -31,6 +31,7 @@ pub fn quick_plan(url: &Url, users: u32, requests: u64) -> Plan {
     Plan {
         stores: Vec::new(),
         payloads: Vec::new(),
+        integrity: Vec::new(),
         name: "quick".to_owned(),
         seed: 1,
         target: Some(Target {

@@ -159,7 +159,7 @@ impl Stage {
         let end = runtime.block_on(async {
             tokio::select! {
                 end = alone(&heart) => end,
-                () = stopped(stop) => None,
+                () = stopped(stop, Stop::Gracefully) => None,
             }
         });
         drop(runtime);
@@ -188,9 +188,9 @@ fn is_captured_auth(auth: &Auth) -> bool {
     }
 }
 
-/// Ready when the run is asked to stop.
-async fn stopped(stop: &StopHandle) {
-    while stop.wish() == Stop::No {
+/// Ready when the run is asked to stop, this urgently at least.
+pub(crate) async fn stopped(stop: &StopHandle, urgently: Stop) {
+    while stop.wish() < urgently {
         tokio::time::sleep(LOOK).await;
     }
 }

@@ -105,7 +105,7 @@ pub(crate) async fn exchange(
         Some(Err(fault)) if fault.outcome.is_answered() => Ok(complaint(fault)),
         Some(Err(fault)) => Err(fault.outcome),
     };
-    Exchange { sent, done, parts: Parts { waited: delay.waited(), ..Parts::NONE }, result }
+    Exchange { sent, done, parts: Parts { waited: delay.waited(), ..Parts::NONE }, result, guard: None }
 }
 
 /// Gives the connection back, or lets it go.

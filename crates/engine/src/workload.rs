@@ -22,6 +22,7 @@ use crate::data::Set;
 use crate::draw::Weights;
 use crate::feed::Arrival;
 use crate::holes;
+use crate::integrity::Integrity;
 use crate::names::{Names, Slot};
 use crate::payload::Contents;
 use crate::program::{Program, Texts};
@@ -90,6 +91,8 @@ pub(crate) struct Workload {
     /// No operation needs a connection of HTTP.
     pub(crate) only_stores: bool,
     payloads: Vec<Arc<Contents>>,
+    /// Sets of keys that are written and read.
+    pub(crate) integrity: Integrity,
     pub(crate) operations: Vec<Operation>,
     /// What is looked at in the answers to each operation.
     pub(crate) examinations: Vec<Examination>,
@@ -177,6 +180,7 @@ impl Workload {
             only_stores: calls.iter().all(Option::is_some),
             calls,
             payloads: names.payloads().to_vec(),
+            integrity: Integrity::compile(plan, &names),
             operations,
             examinations,
             steps: requests.iter().map(|operation| StepFacts::of(operation.request)).collect(),

@@ -33,6 +33,8 @@ pub(crate) enum Command {
     Search(SearchArguments),
     /// Write the request log of a run as CSV or JSON Lines.
     Log(LogArguments),
+    /// Read back every write that a run had acknowledged, also of one that was killed.
+    Audit(AuditArguments),
     /// Find out how far loadgen's numbers can be trusted on this machine, in about two minutes.
     Calibrate(CalibrateArguments),
     /// The server that `calibrate` measures against.
@@ -83,6 +85,20 @@ pub(crate) struct CheckArguments {
     /// How long answers are taken to take, to estimate what users who wait for them do.
     #[arg(long, value_name = "TIME", default_value = "100ms")]
     pub(crate) answer: String,
+    /// The form on standard output.
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub(crate) format: Format,
+}
+
+#[derive(Args, Debug)]
+#[command(after_help = "Exit codes: 0 everything is there; 1 something is lost, corrupted or doubled; 2 the plan is \
+    not the run's; 3 not everything could be read; 4 the run cannot be read.")]
+pub(crate) struct AuditArguments {
+    #[command(flatten)]
+    pub(crate) plan: PlanArguments,
+    /// The run.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) run_dir: PathBuf,
     /// The form on standard output.
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub(crate) format: Format,

@@ -1,6 +1,7 @@
 //! loadgen: makes the traffic of a plan, or of one line, and records it. It measures; `verdict` judges.
 
 mod args;
+mod audit;
 mod calibrate;
 mod check;
 mod document;
@@ -34,6 +35,7 @@ fn main() -> ExitCode {
         Command::New(new) => new::run(&new),
         Command::Import(script) => import::run(&script),
         Command::Search(search) => plans::from_file(&search.plan).and_then(|plan| search::run(&plan, &search)),
+        Command::Audit(arguments) => audit::run(&arguments),
         Command::Log(arguments) => log::export(&arguments),
         Command::Calibrate(arguments) => session::calibrate(&arguments),
         Command::CalibrationServer(arguments) => calibrate::serve(&arguments),

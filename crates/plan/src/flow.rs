@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use crate::condition::Condition;
 use crate::data::Attachment;
+use crate::integrity::Touch;
 use crate::model::{Method, ThinkTime};
 use crate::patterns::{JsonPath, Pattern};
 use crate::store::Call;
@@ -132,6 +133,8 @@ pub struct Request {
     pub captures: Vec<Capture>,
     /// Whether it is sent until something holds.
     pub poll: Option<Poll>,
+    /// What it does to the user's key of a set: [`Plan::integrity`](crate::model::Plan::integrity).
+    pub integrity: Option<(Touch, String)>,
 }
 
 /// Who asks.
@@ -337,6 +340,7 @@ impl Request {
             expect: Expect::default(),
             captures: Vec::new(),
             poll: None,
+            integrity: None,
         }
     }
 }

@@ -10,6 +10,7 @@ pub mod condition;
 pub mod criteria;
 pub mod data;
 pub mod flow;
+pub mod integrity;
 pub mod model;
 pub mod patterns;
 pub mod redis;
@@ -44,6 +45,7 @@ pub use flow::{
     Action, Auth, Body, Capture, Check, Choice, Expect, Flow, FormContent, FormPart, Missing, Poll, Request, Source,
     Step, Times,
 };
+pub use integrity::{KeySet, MOST_KEYS, Touch};
 pub use model::{
     AddressRange, Arrivals, ConnectionUse, Generator, HealthCheck, HttpVersion, Identity, Iterations, Limit, Limiter,
     Load, Method, Operation, Phase, Plan, Precision, Rate, RateShape, Recording, Replay, RequestLogging, Session,

@@ -13,6 +13,7 @@ use url::Url;
 use crate::criteria::Criterion;
 use crate::data::DataSet;
 use crate::flow::{self, Auth, Flow, Request, Step};
+use crate::integrity::KeySet;
 use crate::store::{Payload, Store};
 use crate::template::{Template, UserPattern};
 use crate::watch::Watch;
@@ -31,6 +32,8 @@ pub struct Plan {
     pub stores: Vec<Store>,
     /// Content to write.
     pub payloads: Vec<Payload>,
+    /// Sets of keys whose acknowledged writes must still be there.
+    pub integrity: Vec<KeySet>,
     /// Who sends it.
     pub users: Users,
     /// How the generator works.

@@ -18,6 +18,7 @@ mod flows;
 mod generator;
 mod headers;
 mod holes;
+mod integrity;
 mod limiter;
 mod logs;
 mod names;
@@ -239,7 +240,11 @@ fn plan(reader: &Reader<'_>) -> Plan {
     let payload_field = reader.field("payloads");
     let payloads = payload_field.as_ref().map(|field| payloads::read(field, &phases)).unwrap_or_default();
     let names = payload_field.as_ref().map(payloads::names).unwrap_or_default();
-    let traffic = traffic(reader, payload_names(&payloads, names));
+    let integrity_field = reader.field("integrity");
+    let integrity = integrity_field.as_ref().map(|field| integrity::read(field, users.count, &payloads));
+    let integrity = integrity.unwrap_or_default();
+    let sets = integrity.iter().map(|set| set.name.clone()).collect();
+    let traffic = traffic(reader, payload_names(&payloads, names), sets);
     let limiter_field = reader.field("limiter");
     let timeouts = traffic.stores.iter().map(|store| store.timeout);
     let timeout = traffic.target.iter().map(|target| target.timeout).chain(timeouts).max();
@@ -255,6 +260,7 @@ fn plan(reader: &Reader<'_>) -> Plan {
         target,
         stores,
         payloads,
+        integrity,
         users,
         generator,
         phases,
@@ -268,8 +274,10 @@ fn plan(reader: &Reader<'_>) -> Plan {
     };
     check_target(reader, &plan);
     check_operations(reader, &plan);
+    integrity::check(reader, &plan);
     if let Some(field) = reader.field("criteria") {
         plan.criteria = criteria::read(&field, &plan);
+        integrity::check_criteria(&field, &plan);
     }
     plan
 }
@@ -290,10 +298,10 @@ fn payload_names(payloads: &[Payload], names: Vec<String>) -> Vec<(String, bool)
     names.into_iter().map(|name| (name.clone(), raw(&name))).collect()
 }
 
-fn traffic(reader: &Reader<'_>, payloads: Vec<(String, bool)>) -> Traffic {
+fn traffic(reader: &Reader<'_>, payloads: Vec<(String, bool)>, key_sets: Vec<String>) -> Traffic {
     let stores = reader.field("targets").as_ref().map(stores::read).unwrap_or_default();
     let sets = reader.field("data").as_ref().map(data::read).unwrap_or_default();
-    let plain = Names::of_plan(names::columns(&sets)).with_stores(&stores, payloads);
+    let plain = Names::of_plan(names::columns(&sets)).with_stores(&stores, payloads).with_sets(key_sets);
     let setup_field = reader.field("setup");
     // Whatever setup captures, everything else may name: also the target, which setup's own steps are aimed at.
     let shared = setup_field.as_ref().and_then(|field| field.entry("steps")).map(|steps| plain.after_steps(steps));

@@ -75,6 +75,10 @@ pub enum Hole {
     Captured(String),
     /// Content of this payload: `{payload.NAME}`. One of those that were made for the phase, drawn anew each time.
     Payload(String),
+    /// The number of the key that the step writes or reads, from 1: `{integrity.key}`.
+    IntegrityKey,
+    /// What the step writes: `{integrity.value}`, which says which key and which write it is.
+    IntegrityValue,
     /// When the request is made: `{now}`, in nanoseconds of the machine's monotonic clock, which is the same for all
     /// programs that run on it.
     Now,
@@ -156,6 +160,8 @@ impl fmt::Display for Hole {
             Self::Data(set, column) => write!(f, "data.{set}.{column}"),
             Self::Captured(name) => f.write_str(name),
             Self::Payload(name) => write!(f, "payload.{name}"),
+            Self::IntegrityKey => f.write_str("integrity.key"),
+            Self::IntegrityValue => f.write_str("integrity.value"),
             Self::Now => f.write_str("now"),
         }
     }

@@ -43,6 +43,7 @@ impl Plan {
         out.generator(&self.generator);
         self.phases.iter().for_each(|phase| out.phase(phase));
         self.payloads.iter().for_each(|payload| out.payload(payload));
+        self.integrity.iter().for_each(|set| out.integrity(set));
         self.data.iter().for_each(|set| out.data(set));
         out.once("setup", &self.setup);
         self.flows.iter().for_each(|flow| out.flow(flow));

@@ -82,6 +82,12 @@ pub enum Outcome {
     TooManyClients,
     /// No connection of the pool became free within the plan's timeout.
     PoolTimedOut,
+    /// Read, but nothing was there although a write had been acknowledged.
+    MissingRead,
+    /// Read, but what was there is older than a write that had been acknowledged before.
+    StaleRead,
+    /// Read, but what was there is not as it was written.
+    CorruptedRead,
 }
 
 /// The class an [`Outcome`] belongs to.
@@ -105,7 +111,7 @@ pub enum Class {
 
 impl Outcome {
     /// The number of outcomes, for arrays indexed by `outcome as usize`.
-    pub const COUNT: usize = 35;
+    pub const COUNT: usize = 38;
 
     /// Every outcome, in the order of its discriminant.
     pub const ALL: [Self; Self::COUNT] = [
@@ -144,6 +150,9 @@ impl Outcome {
         Self::ConstraintViolation,
         Self::TooManyClients,
         Self::PoolTimedOut,
+        Self::MissingRead,
+        Self::StaleRead,
+        Self::CorruptedRead,
     ];
 
     /// The word of this outcome in files and on screens.
@@ -185,6 +194,9 @@ impl Outcome {
             Self::ConstraintViolation => "constraint_violation",
             Self::TooManyClients => "too_many_clients",
             Self::PoolTimedOut => "pool_timed_out",
+            Self::MissingRead => "missing_read",
+            Self::StaleRead => "stale_read",
+            Self::CorruptedRead => "corrupted_read",
         }
     }
 
@@ -207,7 +219,10 @@ impl Outcome {
             | Self::Denied
             | Self::SerializationFailure
             | Self::Deadlock
-            | Self::ConstraintViolation => Class::FailedCheck,
+            | Self::ConstraintViolation
+            | Self::MissingRead
+            | Self::StaleRead
+            | Self::CorruptedRead => Class::FailedCheck,
             Self::Refused
             | Self::Unreachable
             | Self::Reset

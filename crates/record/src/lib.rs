@@ -14,6 +14,7 @@ pub mod calibration;
 
 pub mod checks;
 pub mod failures;
+pub mod integrity;
 pub mod latency;
 pub mod ledger;
 pub mod requests;

@@ -6,6 +6,7 @@
 mod checks;
 mod columns;
 mod generator;
+mod integrity;
 mod keys;
 mod scope;
 mod series;
@@ -18,6 +19,7 @@ use std::path::Path;
 use crate::clock::Offset;
 use crate::events::Events;
 use crate::files::{FactFile, ReadError};
+use crate::integrity::IntegrityLog;
 use crate::keys::Keys;
 use crate::logs::{LogFact, Logs};
 use crate::metric::Source;
@@ -28,6 +30,7 @@ use crate::traffic::{self, GeneratorInterval, Interval, Traffic, TrafficFact};
 
 pub use checks::CheckTotal;
 pub use generator::GeneratorPeaks;
+pub use integrity::IntegritySummary;
 pub use keys::{KeyGrowth, PatternGrowth};
 pub use scope::{Scope, Window};
 pub use series::{Series, SeriesStats};
@@ -52,6 +55,8 @@ pub struct Facts {
     pub host: Option<Series>,
     /// Samples of the watched process.
     pub process: Option<Series>,
+    /// What was written, acknowledged and read back.
+    pub integrity: Option<FactFile<IntegrityLog>>,
     /// What the keys of Redis were made of.
     pub keys: Option<FactFile<Keys>>,
     /// Samples of containers, by name.
@@ -94,6 +99,7 @@ impl Facts {
             pool: FactFile::<Pool>::read(dir)?.map(Series::from_file),
             host: FactFile::<Host>::read(dir)?.map(Series::from_file),
             process: FactFile::<Process>::read(dir)?.map(Series::from_file),
+            integrity: FactFile::read(dir)?,
             keys: FactFile::read(dir)?,
             containers: FactFile::<Containers>::read(dir)?.map(Series::from_named).unwrap_or_default(),
             probes: FactFile::<Probes>::read(dir)?.map(Series::from_named).unwrap_or_default(),

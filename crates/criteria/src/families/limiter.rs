@@ -289,7 +289,10 @@ fn answer(outcome: Outcome) -> Answer {
         | Outcome::Denied
         | Outcome::SerializationFailure
         | Outcome::Deadlock
-        | Outcome::ConstraintViolation => Answer::Unknown,
+        | Outcome::ConstraintViolation
+        | Outcome::MissingRead
+        | Outcome::StaleRead
+        | Outcome::CorruptedRead => Answer::Unknown,
         Outcome::Refused
         | Outcome::Unreachable
         | Outcome::Tls

@@ -57,7 +57,7 @@ pub(crate) fn examine(run: &JudgedRun<'_>, place: &Place, goal: &Goal, metric: &
         Metric::Drift(of) => drift::examine(run, place, goal, of),
         Metric::RecoveryTime { phase, quantile } => recovery::examine(run, place, goal, phase, *quantile),
         Metric::Knee(condition) => knee::examine(run, place, goal, condition.as_deref())?,
-        Metric::Integrity(integrity) => integrity::examine(*integrity),
+        Metric::Integrity(integrity) => integrity::examine(run, goal, *integrity),
         Metric::LimiterEffectiveness => limiter::effectiveness(run, place, goal)?,
         Metric::LimiterFalseRejects => limiter::false_rejects(run, place, goal)?,
         Metric::Fragmentation => fragmentation::examine(run, place, goal),

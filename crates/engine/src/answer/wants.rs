@@ -6,7 +6,7 @@ use std::num::NonZeroU32;
 
 use bytes::{Bytes, BytesMut};
 use hyper::header::{CONTENT_ENCODING, HeaderMap};
-use plimsoll_plan::{Condition, Operand, Request, Source};
+use plimsoll_plan::{Condition, Operand, Request, Source, Touch};
 
 use super::contents::{Kept, Raw};
 use super::{Answer, MAX_BODY};
@@ -42,6 +42,9 @@ impl Wants {
             .chain(request.poll.as_ref().map(|poll| &poll.until))
             .for_each(|condition| wants.add_condition(condition));
         request.captures.iter().for_each(|capture| wants.add_source(&capture.from));
+        if matches!(request.integrity, Some((Touch::Reads, _))) {
+            wants.add_body(BodyWish::Whole);
+        }
         request.store.iter().filter_map(|call| call.since.as_ref()).for_each(|since| wants.add_source(since));
         wants
     }

@@ -8,9 +8,11 @@ use plimsoll_record::Offset;
 use plimsoll_record::checks::CheckFact;
 use plimsoll_record::failures::{FailedAnswer as Row, FailureFact, Failures, FailuresHeader};
 use plimsoll_record::files::{EndReason, FactWriter, WriteError};
+use plimsoll_record::integrity::ReadBack;
 use plimsoll_record::ledger::{Class, Ledger};
 use plimsoll_record::requests::{RequestRow, RequestWriter};
 
+use super::integrity::IntegrityFile;
 use crate::journal::{FailedAnswer, JournalSetup, MOST_FAILURES};
 use crate::redaction::Redaction;
 
@@ -19,6 +21,7 @@ use crate::redaction::Redaction;
 pub(crate) struct Files {
     log: Option<RequestWriter>,
     failures: Option<FailureLog>,
+    integrity: Option<IntegrityFile>,
 }
 
 #[derive(Debug)]
@@ -47,7 +50,22 @@ impl Files {
             let out = FactWriter::create(dir, producer, at, header)?;
             Ok(FailureLog { out, redaction, body_cap, checks: checks.to_vec(), counts: BTreeMap::new() })
         });
-        Ok(Self { log, failures: failures.transpose()? })
+        Ok(Self { log, failures: failures.transpose()?, integrity: None })
+    }
+
+    /// Adds the file of what is written and read back.
+    pub(crate) fn with_integrity(self, file: Option<IntegrityFile>) -> Self {
+        Self { integrity: file, ..self }
+    }
+
+    /// Takes note of the writes that were acknowledged up to `at`.
+    pub(super) fn acknowledged(&mut self, at: Offset) -> Result<(), WriteError> {
+        self.integrity.as_mut().map_or(Ok(()), |file| file.acknowledged(at))
+    }
+
+    /// Takes note of how writes and reads went, and of what reading back showed.
+    pub(super) fn read_back(&mut self, back: &[ReadBack], at: Offset, start: Offset) -> Result<(), WriteError> {
+        self.integrity.as_mut().map_or(Ok(()), |file| file.summary(back, at, start))
     }
 
     pub(super) fn log(&mut self, rows: &[RequestRow]) -> Result<(), WriteError> {
@@ -73,6 +91,9 @@ impl Files {
     pub(super) fn finish(&mut self, at: Offset, reason: EndReason) -> Result<(), WriteError> {
         if let Some(log) = self.log.take() {
             log.finish()?;
+        }
+        if let Some(file) = self.integrity.take() {
+            file.finish(at, reason)?;
         }
         self.failures.take().map_or(Ok(()), |failures| failures.finish(at, reason))
     }

@@ -17,16 +17,18 @@ pub(super) struct Complaint {
 }
 
 /// The holes that are always words of the language. What begins with `data.` and `random.` is read apart.
-const WORDS: [(&str, Hole); 5] = [
+const WORDS: [(&str, Hole); 7] = [
     ("user.id", Hole::UserId),
     ("user.n", Hole::UserNumber),
     ("iteration", Hole::Iteration),
     ("turn", Hole::Turn),
     ("now", Hole::Now),
+    ("integrity.key", Hole::IntegrityKey),
+    ("integrity.value", Hole::IntegrityValue),
 ];
 pub(super) const RANDOM: [&str; 4] = ["random.int(1, 100)", "random.choice(a, b)", "random.uuid", "random.text(20)"];
 /// Names nothing may be captured under: they would hide something.
-const RESERVED: [&str; 7] = ["user", "iteration", "turn", "random", "data", "payload", "now"];
+const RESERVED: [&str; 8] = ["user", "iteration", "turn", "random", "data", "payload", "now", "integrity"];
 const LONGEST_TEXT: u16 = 10_000;
 
 /// What stands in the braces that begin here, if they hold a hole: a word, perhaps with arguments and a form.

@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use crate::data::DataSet;
+use crate::integrity::Touch;
 use crate::store::Store;
 use crate::template::Hole;
 use crate::tree::{Node, Value};
@@ -28,6 +29,10 @@ pub(super) struct Names {
     user: bool,
     /// Inside `repeat`, `while` or `parallel`.
     turn: bool,
+    /// The sets of keys, by name.
+    sets: Rc<Vec<String>>,
+    /// What the step does to a key.
+    touch: Option<Touch>,
 }
 
 impl Names {
@@ -39,6 +44,21 @@ impl Names {
     /// With these stores and payloads, and whether each payload may be any bytes.
     pub(super) fn with_stores(self, stores: &[Store], payloads: Vec<(String, bool)>) -> Self {
         Self { stores: Rc::new(stores.to_vec()), payloads: Rc::new(payloads), ..self }
+    }
+
+    /// With these sets of keys.
+    pub(super) fn with_sets(self, sets: Vec<String>) -> Self {
+        Self { sets: Rc::new(sets), ..self }
+    }
+
+    /// The names of the sets of keys.
+    pub(super) fn sets(&self) -> &[String] {
+        &self.sets
+    }
+
+    /// Of a step that does this to a key.
+    pub(super) fn touching(&self, touch: Option<Touch>) -> Self {
+        Self { touch, ..self.clone() }
     }
 
     /// The plan's stores.
@@ -108,6 +128,17 @@ impl Names {
                 help:
                     "it counts the turns of `repeat` and `while` and the copies of `parallel`: put it into their steps"
                         .to_owned(),
+            }),
+            Hole::IntegrityKey if self.touch.is_none() => Err(Complaint {
+                title: "`{integrity.key}` stands in a step that touches no set of keys".to_owned(),
+                near: None,
+                help: "give the step `writes = \"NAME\"` or `reads = \"NAME\"`, and the plan [integrity.NAME]"
+                    .to_owned(),
+            }),
+            Hole::IntegrityValue if self.touch != Some(Touch::Writes) => Err(Complaint {
+                title: "`{integrity.value}` stands in a step that writes no set of keys".to_owned(),
+                near: None,
+                help: "give the step `writes = \"NAME\"`, and the plan [integrity.NAME]".to_owned(),
             }),
             Hole::Data(set, column) => self.check_data(set, column),
             Hole::Payload(name) => self.check_payload(name),

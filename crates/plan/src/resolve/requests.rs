@@ -14,7 +14,7 @@ use super::conditions::{self, Place as Site};
 use super::flows::Place;
 use super::names::Names;
 use super::target::METHODS;
-use super::{bodies, calls, captures, checks, headers, templates};
+use super::{bodies, calls, captures, checks, headers, integrity, templates};
 
 const EVERY: Duration = Duration::from_millis(500);
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -23,10 +23,12 @@ const MOST_REDIRECTS: u8 = 20;
 /// Reads a request; `names` gets what it captures.
 pub(super) fn read(reader: &Reader<'_>, place: &Place<'_>, names: &mut Names) -> Request {
     let name = name(reader, place);
-    let Sending { method, path, headers, auth, body, redirects, store } = sending(reader, place, names);
+    let integrity = integrity::touch(reader, names.sets());
+    let own = names.touching(integrity.as_ref().map(|(touch, _)| *touch));
+    let Sending { method, path, headers, auth, body, redirects, store } = sending(reader, place, &own);
     let timeout = reader.optional("timeout", |field| field.positive_duration("30s"));
     let slow = reader.optional("slow", |field| field.positive_duration("3s"));
-    let expect = checks::read(reader, names);
+    let expect = checks::read(reader, &own);
     let missing = captures::on_missing(reader);
     let capture = reader.field("capture");
     if let (Some(_), None) = (&missing, &capture) {
@@ -38,8 +40,22 @@ pub(super) fn read(reader: &Reader<'_>, place: &Place<'_>, names: &mut Names) ->
     stated.into_iter().flat_map(|table| &table.entries).for_each(|entry| names.add(&entry.key));
     let poll = reader.optional("poll", |field| poll(field, names));
     let store = store.map(Box::new);
-    let request =
-        Request { store, name, method, path, headers, auth, body, timeout, redirects, slow, expect, captures, poll };
+    let request = Request {
+        store,
+        name,
+        method,
+        path,
+        headers,
+        auth,
+        body,
+        timeout,
+        redirects,
+        slow,
+        expect,
+        captures,
+        poll,
+        integrity,
+    };
     // Without its store, which was reported, nothing can be said of its expectations.
     if request.store.is_some() || !calls::asks_a_store(reader) {
         calls::check_expectations(reader, &request);

@@ -10,6 +10,7 @@ use crate::flow::{
     Action, Auth, Body, Capture, Check, Choice, Expect, Flow, FormContent, FormPart, Missing, Poll, Request, Source,
     Step, Times,
 };
+use crate::integrity::Touch;
 
 /// Keys and values, in order.
 type Entries = Vec<(&'static str, String)>;
@@ -117,6 +118,10 @@ fn request(request: &Request, entries: &mut Entries) {
         Some(call) => entries.extend(super::stores::call(call)),
         None => sending(request, entries),
     }
+    entries.extend(request.integrity.iter().map(|(touch, set)| match touch {
+        Touch::Writes => ("writes", quote(set)),
+        Touch::Reads => ("reads", quote(set)),
+    }));
     entries.extend(request.timeout.map(|timeout| ("timeout", quoted_duration(timeout))));
     if request.store.is_none() {
         entries.push(("redirects", request.redirects.to_string()));

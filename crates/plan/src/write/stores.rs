@@ -3,6 +3,7 @@
 use super::flows::{attachment, inline, place};
 use super::{Lines, key, list, quote, quoted_duration, template};
 use crate::condition::show_bytes;
+use crate::integrity::KeySet;
 use crate::resolve::{ISOLATIONS, SHAPES};
 use crate::store::{Ask, Call, Payload, Statement, Store, StoreConnections, StoreKind};
 use crate::template::Template;
@@ -45,6 +46,18 @@ impl Lines {
         }
         self.line("compressible", &format!("{:?}", payload.compressible));
         self.line("shape", &word(&SHAPES, &payload.shape));
+    }
+}
+
+impl Lines {
+    pub(super) fn integrity(&mut self, set: &KeySet) {
+        self.table(&format!("[integrity.{}]", key(&set.name)));
+        self.line("keys", &set.keys.to_string());
+        if let Some(payload) = &set.payload {
+            self.line("payload", &quote(payload));
+        }
+        self.line("read_back", &quote(&set.read_back));
+        self.line("patience", &quoted_duration(set.patience));
     }
 }
 

@@ -235,7 +235,7 @@ prop_compose! {
         };
         let mut headers = headers;
         headers.extend(content_type.map(|value| ("content-type".to_owned(), Template::literal(value))));
-        Request { store: None, name, method, path, headers, auth, body, timeout, redirects, slow, expect, captures, poll }
+        Request { store: None, name, method, path, headers, auth, body, timeout, redirects, slow, expect, captures, poll, integrity: None }
     }
 }
 

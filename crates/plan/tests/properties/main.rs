@@ -359,7 +359,7 @@ prop_compose! {
         let (cookies, connections, session) = life;
         let users = Users { count, id: UserPattern { prefix, suffix }, cookies, connections, session };
         let (setup, teardown) = (flows::setup(), flows::setup());
-        Plan { stores: Vec::new(), payloads: Vec::new(), name, seed, target: Some(target), users, generator, phases, flows, setup, teardown, data, limiter, watch, criteria: Vec::new() }
+        Plan { stores: Vec::new(), payloads: Vec::new(), integrity: Vec::new(), name, seed, target: Some(target), users, generator, phases, flows, setup, teardown, data, limiter, watch, criteria: Vec::new() }
     }
 }
 
