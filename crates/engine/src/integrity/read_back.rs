@@ -105,7 +105,6 @@ impl Reader<'_> {
         let arrival =
             Arrival { intended: heart.now(), user: key, session: 0, phase: 0, flow: 0, number: 1, ordinal: key };
         let journey = Journey::new(&heart.work, arrival, None);
-        journey.visit.touched.set(Some(key));
         let since = heart.now();
         let errand = Errand {
             intended: since,
