@@ -52,7 +52,31 @@ fn text(facts: &Facts) -> String {
         out.push_str(&block("whole run", &facts.totals(&Scope::default())));
     }
     out.push_str(&check_lines(&facts.checks(&Scope::default())));
+    out.push_str(&integrity_lines(facts));
     out.push_str(&generator_lines(facts));
+    out
+}
+
+/// What became of acknowledged writes; nothing when the plan numbers none.
+fn integrity_lines(facts: &Facts) -> String {
+    let Some(shown) = facts.integrity_summary() else { return String::new() };
+    let (counts, back) = (&shown.counts, &shown.back);
+    let mut out = format!(
+        "integrity:\n  writes      acknowledged {}, rejected {}, ambiguous {}\n  reads       compared {}, stale {}\n",
+        count(counts.acknowledged),
+        count(counts.rejected),
+        count(counts.ambiguous),
+        count(shown.reads()),
+        count(shown.stale()),
+    );
+    out.push_str(&format!(
+        "  read back   {}: intact {}, lost {}, corrupted {}, unreadable {}\n",
+        plural(back.keys, "key"),
+        count(back.intact),
+        count(back.lost()),
+        count(back.corrupted),
+        count(back.unreadable),
+    ));
     out
 }
 
