@@ -1,10 +1,10 @@
 //! A run from end to end: prepare, start the workers, collect, say how it ended.
 
-use std::hash::{BuildHasher as _, RandomState};
+mod key_sets;
+
 use std::io;
 use std::num::NonZeroU32;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use std::time::Duration;
 use plimsoll_plan::{ConnectionUse, Plan, Target};
 use plimsoll_record::checks::CheckFact;
 use plimsoll_record::files::{EndReason, WriteError};
-use plimsoll_record::integrity::{IntegrityHeader, KeySet, ReadBack};
+use plimsoll_record::integrity::KeySet;
 use plimsoll_record::traffic::{PhaseFact, SegmentFact, TrafficHeader, TrafficWriter};
 use plimsoll_record::units::show_duration;
 use plimsoll_record::{Offset, RunClock, RunDir};
@@ -20,21 +20,20 @@ use tokio::sync::mpsc;
 
 use crate::answer::check_facts;
 use crate::coded::{Code, CodeSetup, Context, FlowError, User, WithFlowError};
-use crate::collector::{Collected, Collector, CollectorSetup, Files, IntegrityFile};
+use crate::collector::{Collected, Collector, CollectorSetup, Files};
 use crate::connection::{Handshakes, PoolSetup, Route, RouteError, Tls};
 use crate::event::{Event, PhaseSpan};
-use crate::feed::Feed;
-use crate::heart::{Heart, HeartSetup};
-use crate::integrity::{Book, ReadBackSetup, read_back};
+use crate::heart::HeartSetup;
+use crate::integrity::ReadBackSetup;
 use crate::journal::JournalSetup;
-use crate::recorder::{Message, Recorder, RecorderSetup, process_cpu_ns};
+use crate::recorder::{Message, RecorderSetup, process_cpu_ns};
 use crate::redaction::Redaction;
 use crate::schedule::Share;
-use crate::stage::{Stage, Staged, stopped};
+use crate::stage::{Stage, Staged};
 use crate::stop::{Stop, StopHandle};
 use crate::tick::Tick;
 use crate::visit::Known;
-use crate::worker::{self, Worker};
+use crate::worker::Worker;
 use crate::workload::{NEVER, PhaseLoad, Workload, WorkloadError, nanos, traffic_target};
 
 /// Between the decision to start and the first intended time: threads start, runtimes are made.
@@ -160,8 +159,8 @@ impl Run {
             teardown,
             operations: plan.operations(),
             checks: check_facts(plan),
-            key_sets: key_sets(plan),
-            read_backs: read_backs(plan),
+            key_sets: key_sets::of(plan),
+            read_backs: key_sets::read_backs(plan),
             route,
             target,
             uses: plan.users.connections,
@@ -309,49 +308,6 @@ impl Run {
         Ok((out, files.with_integrity(self.integrity_file(clock.now())?)))
     }
 
-    /// Where sets of keys are told of, if the plan has any. From here on their values are this run's.
-    fn integrity_file(&self, at: Offset) -> Result<Option<IntegrityFile>, WriteError> {
-        let books = &self.work.integrity.books;
-        if books.is_empty() {
-            return Ok(None);
-        }
-        // Drawn by the standard library, anew in every process.
-        let run = RandomState::new().hash_one(self.directory.path()) as u32;
-        self.work.integrity.belongs_to(run);
-        let header = IntegrityHeader { run, sets: self.key_sets.clone() };
-        IntegrityFile::create(self.directory.path(), header, books, &self.producer, at).map(Some)
-    }
-
-    /// The sets of keys.
-    pub(crate) fn books(&self) -> &[Arc<Book>] {
-        &self.work.integrity.books
-    }
-
-    /// Reads back what was acknowledged, unless the run is to end at once.
-    pub(crate) fn read_back(&self, clock: RunClock, start: Offset, stop: &StopHandle) -> io::Result<Vec<ReadBack>> {
-        if self.read_backs.is_empty() || stop.wish() == Stop::Now {
-            return Ok(Vec::new());
-        }
-        let (out, _nobody) = mpsc::channel(1);
-        let Worker { heart, recorder, share, .. } = self.worker(0, clock, start, stop, &out);
-        let recorder = RecorderSetup { every: i64::MAX / 2, ..recorder };
-        let runtime = worker::runtime()?;
-        let heart = Rc::new(Heart::new(heart, Feed::new(&self.work, share), Recorder::new(recorder)));
-        let all = async {
-            let mut back = Vec::new();
-            for setup in &self.read_backs {
-                back.push(read_back(&heart, *setup).await);
-            }
-            back
-        };
-        Ok(runtime.block_on(async {
-            tokio::select! {
-                back = all => back,
-                () = stopped(stop, Stop::Now) => Vec::new(),
-            }
-        }))
-    }
-
     fn phase_spans(&self) -> Vec<PhaseSpan> {
         let spans = self.work.phases.iter().map(|phase| PhaseSpan {
             name: phase.name.clone(),
@@ -424,20 +380,6 @@ impl Run {
         };
         Worker { heart, recorder, share, drain: nanos(self.generator.drain), stop: stop.clone() }
     }
-}
-
-fn key_sets(plan: &Plan) -> Vec<KeySet> {
-    plan.integrity.iter().map(|set| KeySet { name: set.name.clone(), keys: set.keys.get() }).collect()
-}
-
-fn read_backs(plan: &Plan) -> Vec<ReadBackSetup> {
-    let operations = plan.operations();
-    let setup = |(index, set): (u16, &plimsoll_plan::KeySet)| {
-        let operation = operations.iter().position(|name| *name == set.read_back)?;
-        let operation = u16::try_from(operation).expect("a plan has fewer than 65,536 operations");
-        Some(ReadBackSetup { set: index, operation, patience: nanos(set.patience) })
-    };
-    (0..).zip(&plan.integrity).filter_map(setup).collect()
 }
 
 fn segment_fact(segment: Share) -> Option<SegmentFact> {
