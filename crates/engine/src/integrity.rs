@@ -20,6 +20,7 @@ mod book;
 
 mod read_back;
 
+use std::cell::Cell;
 use std::sync::Arc;
 
 use plimsoll_plan::{Plan, Touch};
@@ -56,11 +57,49 @@ enum Doing {
     Over,
 }
 
-/// What a visit's steps write: the hole `{integrity.value}`.
-#[derive(Clone, Debug)]
-pub(crate) struct Writing {
-    book: Arc<Book>,
-    stamp: Stamp,
+/// What the step under way does to a key. Small, for every visit has room for it.
+#[derive(Default)]
+pub(crate) struct Touching(Cell<Option<Box<Touched>>>);
+
+impl std::fmt::Debug for Touching {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Touching").field(&self.key()).finish()
+    }
+}
+
+struct Touched {
+    key: u64,
+    writes: Option<(Arc<Book>, Stamp)>,
+}
+
+/// A copy of a visit is in no step yet.
+impl Clone for Touching {
+    fn clone(&self) -> Self {
+        Self::default()
+    }
+}
+
+impl Touching {
+    fn begin(&self, touched: Touched) {
+        self.0.set(Some(Box::new(touched)));
+    }
+
+    fn with<T>(&self, look: impl FnOnce(&Touched) -> Option<T>) -> Option<T> {
+        let touched = self.0.take();
+        let seen = touched.as_deref().and_then(look);
+        self.0.set(touched);
+        seen
+    }
+
+    /// The number of the key: the hole `{integrity.key}`.
+    pub(crate) fn key(&self) -> Option<u64> {
+        self.with(|touched| Some(touched.key))
+    }
+
+    /// What is written: the hole `{integrity.value}`.
+    pub(crate) fn value(&self, visit: &Visit) -> Option<String> {
+        self.with(|touched| touched.writes.as_ref().map(|(book, stamp)| book.value(*stamp, visit)))
+    }
 }
 
 impl Integrity {
@@ -89,15 +128,17 @@ impl Integrity {
         let (touch, set) = (*self.touches.get(usize::from(operation))?)?;
         let book = Arc::clone(&self.books[usize::from(set)]);
         let key = book.key_of(visit.iteration.user);
-        visit.touched.set(Some(key));
         let doing = match touch {
             Touch::Writes => {
                 let sequence = book.begin(key)?;
                 let stamp = Stamp { key, sequence };
-                *visit.writing.borrow_mut() = Some(Box::new(Writing { book: Arc::clone(&book), stamp }));
+                visit.touching.begin(Touched { key, writes: Some((Arc::clone(&book), stamp)) });
                 Doing::Writing { sequence }
             }
-            Touch::Reads => Doing::Reading { floor: book.floor(key) },
+            Touch::Reads => {
+                visit.touching.begin(Touched { key, writes: None });
+                Doing::Reading { floor: book.floor(key) }
+            }
         };
         Some(Box::new(Guard { book, key, doing }))
     }
@@ -127,13 +168,6 @@ impl Drop for Guard {
         if let Doing::Writing { sequence } = self.doing {
             self.book.end(self.key, sequence, Certainty::Ambiguous);
         }
-    }
-}
-
-impl Writing {
-    /// The value.
-    pub(crate) fn value(&self, visit: &Visit) -> String {
-        self.book.value(self.stamp, visit)
     }
 }
 

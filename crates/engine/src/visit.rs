@@ -15,7 +15,7 @@ use url::Url;
 use crate::cookies::Jar;
 use crate::data::{Asking, Set};
 use crate::draw::Draws;
-use crate::integrity::Writing;
+use crate::integrity::Touching;
 use crate::names::{CompiledHole, Slot};
 
 /// What is drawn within iterations, apart from the phases' own streams.
@@ -64,9 +64,7 @@ pub(crate) struct Visit {
     learned: Vec<Option<Value>>,
     cookies: Option<Rc<RefCell<Jar>>>,
     /// The key of a set that the step under way writes or reads.
-    pub(crate) touched: Cell<Option<u64>>,
-    /// What the step under way writes.
-    pub(crate) writing: RefCell<Option<Box<Writing>>>,
+    pub(crate) touching: Touching,
 }
 
 /// What copies or branches of a visit begin with.
@@ -106,8 +104,7 @@ impl Origin {
             known: self.known.clone(),
             learned: Vec::new(),
             cookies: self.cookies.then(Rc::default),
-            touched: Cell::new(None),
-            writing: RefCell::default(),
+            touching: Touching::default(),
         }
     }
 
@@ -132,8 +129,8 @@ impl Visit {
                 Cow::Owned(Value::String(String::from_utf8_lossy(&payload.content(self)).into_owned()))
             }
             CompiledHole::Now => Cow::Owned(Value::from(plimsoll_record::clock::monotonic_ns())),
-            CompiledHole::IntegrityKey => Cow::Owned(Value::from(self.touched.get()?)),
-            CompiledHole::IntegrityValue => Cow::Owned(Value::String(self.writing.borrow().as_ref()?.value(self))),
+            CompiledHole::IntegrityKey => Cow::Owned(Value::from(self.touching.key()?)),
+            CompiledHole::IntegrityValue => Cow::Owned(Value::String(self.touching.value(self)?)),
             CompiledHole::Nowhere => return None,
         })
     }
@@ -235,8 +232,8 @@ impl Visit {
     fn clone_without_values(&self) -> Self {
         let Self { iteration, turn, run, branch, .. } = *self;
         let (drawn, cookies) = (Cell::new(0), self.cookies.clone());
-        let (touched, writing) = (Cell::new(None), RefCell::default());
-        Self { iteration, turn, run, branch, drawn, known: None, learned: Vec::new(), cookies, touched, writing }
+        let touching = Touching::default();
+        Self { iteration, turn, run, branch, drawn, known: None, learned: Vec::new(), cookies, touching }
     }
 }
 
