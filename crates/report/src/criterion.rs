@@ -64,13 +64,42 @@ pub(crate) fn interval(result: &CriterionResult) -> Option<String> {
 /// True when a reader who sees only value and limit would doubt the judgement, so that the reason must stand beside
 /// it: everything but a pass, and a pass whose value is on the wrong side because the limit does not apply.
 pub(crate) fn needs_reason(result: &CriterionResult) -> bool {
-    let outside = match (result.value, parts(&result.expression)) {
+    is_outside(result) || result.judgement != Judgement::Pass
+}
+
+/// True when the value is on the wrong side of the limit, or there is none.
+pub(crate) fn is_outside(result: &CriterionResult) -> bool {
+    match (result.value, parts(&result.expression)) {
         (Some(value), Some((_, Comparison::Below(_)))) => value > result.limit,
         (Some(value), Some((_, Comparison::Above(_)))) => value < result.limit,
         (Some(value), Some((_, Comparison::Exactly))) => value != result.limit,
         _ => true,
-    };
-    outside || result.judgement != Judgement::Pass
+    }
+}
+
+/// The limit that these data would just have shown to be kept: `would pass at < 930 ms`.
+pub(crate) fn would_pass(result: &CriterionResult) -> Option<String> {
+    let at = result.unit.show(result.evidence.passes_at?);
+    let (Comparison::Below(sign) | Comparison::Above(sign)) = parts(&result.expression)?.1 else { return None };
+    let still = if result.judgement == Judgement::Pass { "would still pass at" } else { "would pass at" };
+    Some(format!("{still} {sign} {at}"))
+}
+
+/// What a judgement hangs on, beyond its reason: a name and a sentence each.
+pub(crate) fn evidence(result: &CriterionResult) -> Vec<(&'static str, String)> {
+    let evidence = &result.evidence;
+    let about = |seconds: f64| format!("about {} of the judged stretch", Unit::Seconds.show(seconds));
+    let too_many = |n| text::counted(n, "observation is", "observations are") + " beyond the limit that may not be";
+    [
+        ("Limit from", evidence.limit_from.clone()),
+        ("Warns from", evidence.warn_limit.map(|limit| result.unit.show(limit))),
+        ("Too many", evidence.excess.filter(|n| *n > 0).map(too_many)),
+        ("Would decide", evidence.decides_after_s.map(about)),
+        ("To do", evidence.recommendation.clone()),
+    ]
+    .into_iter()
+    .filter_map(|(name, words)| Some((name, words?)))
+    .collect()
 }
 
 /// The margin: `40.0 % inside`, `3.2 x the limit outside`.

@@ -4,13 +4,16 @@
 
 mod advice;
 mod checks;
+mod coded;
 mod criteria;
 mod distribution;
 mod endpoints;
 mod environment;
 mod events;
 mod generator;
+mod growth;
 mod host;
+mod interval_bar;
 mod latency;
 mod limiter;
 mod load;

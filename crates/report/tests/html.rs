@@ -14,6 +14,7 @@ use plimsoll_record::RunDir;
 use plimsoll_record::checks::CheckFact;
 use plimsoll_record::summary::Facts;
 use plimsoll_record::units::Unit;
+use plimsoll_record::verdict::Skipped;
 use plimsoll_report::html;
 
 const HOSTILE: &str = r#""><script>alert(1)</script><img src=http://evil.example/x onerror='alert(2)'>"#;
@@ -89,6 +90,15 @@ fn hostile_text_is_inert_wherever_it_comes_from() {
         result.reason = ALSO_HOSTILE.into();
         result.hint = Some(HOSTILE.into());
     }
+    let memory = verdict.memory.as_mut().unwrap();
+    memory.drain.as_mut().unwrap().sentence = HOSTILE.into();
+    let growth = &mut memory.components[0];
+    (growth.metric, growth.reason) = (HOSTILE.into(), ALSO_HOSTILE.into());
+    growth.cause.as_mut().unwrap().sentence = format!("`{HOSTILE}`");
+    let evidence = &mut verdict.criteria[1].evidence;
+    (evidence.limit_from, evidence.recommendation) = (Some(HOSTILE.into()), Some(format!("`{HOSTILE}`")));
+    let (id, expression, reason) = (HOSTILE.to_owned(), HOSTILE.to_owned(), ALSO_HOSTILE.to_owned());
+    verdict.skipped = vec![Skipped { id, expression, reason }];
     verdict.criteria[0].expression = format!("p99 {HOSTILE} < 1");
     verdict.criteria[0].scope = format!("phase {HOSTILE}");
     let dir = tempfile::tempdir().unwrap();
@@ -158,6 +168,40 @@ fn a_limit_of_one_endpoint_is_not_drawn_among_all_of_them() {
     };
     assert!(drawn("") && drawn("phase steady"));
     assert!(!drawn("phase steady, endpoint check"));
+}
+
+#[test]
+fn a_criterion_shows_its_limit_and_what_would_change_the_judgement() {
+    let page = page_of(&Shape::calm(20));
+    let criteria = &page[page.find("id=\"criteria\"").unwrap()..page.find("id=\"advice\"").unwrap()];
+    for words in [
+        "would pass at &lt; 930 ms",
+        "<dt>Too many</dt><dd>69 observations are beyond the limit that may not be</dd>",
+        "<dt>Would decide</dt><dd>about 15 min",
+        "see <code>memwatch keys</code>",
+        "limit &lt; 500 ms</text>",
+        "aria-label=\"measured 871 ms, 792 ms to 930 ms (95 %), limit &lt; 500 ms\"",
+    ] {
+        assert!(criteria.contains(words), "{words}: {criteria}");
+    }
+    let values: Vec<bool> =
+        criteria.split("svg class=\"value\"").skip(1).map(|value| value[..60].contains("<path")).collect();
+    assert_eq!(values, [true, true, false, false], "diamonds beyond the limit, dots within");
+}
+
+#[test]
+fn steps_in_memory_are_listed_in_order_with_what_they_were() {
+    let page = page_of(&Shape::calm(130));
+    let ledger = &page[page.find("Steps in memory:").unwrap()..];
+    let at = |text: &str| ledger.find(text).unwrap_or_else(|| panic!("no {text}"));
+    assert!(at("the table of keys doubled") < at("unexplained") && at("+524 kB") < at("-262 kB"));
+    for words in ["leaking", "12,000 keys without a time to live came", "5.64 kB per request", "12.0 MB were left"] {
+        assert!(page.contains(words), "{words}");
+    }
+    let mut verdict = fixture::verdict();
+    verdict.memory = None;
+    let dir = tempfile::tempdir().unwrap();
+    assert!(!html(&fixture::run(dir.path(), &Shape::calm(5)), &verdict).contains("Steps in memory"));
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use crate::text;
+use super::coded::coded;
 use crate::view::View;
 
 pub(super) fn section(view: &View<'_>) -> Markup {
@@ -23,6 +23,6 @@ pub(super) fn section(view: &View<'_>) -> Markup {
 fn list(items: &[String], none: &str) -> Markup {
     html! {
         @if items.is_empty() { p.missing { (none) } }
-        @else { ul { @for item in items { li { (text::plain(item)) } } } }
+        @else { ul { @for item in items { li { (coded(item)) } } } }
     }
 }

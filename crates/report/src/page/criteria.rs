@@ -1,11 +1,12 @@
 //! The criteria: what was asked, what was measured, how sure that is, and why the judgement is what it is.
 
 use maud::{Markup, html};
-use plimsoll_record::verdict::{CriterionResult, Judgement};
+use plimsoll_record::verdict::{CriterionResult, Judgement, Skipped};
 
+use super::coded::coded;
+use super::interval_bar::bar;
 use super::verdict::badge;
-use crate::chart::percent;
-use crate::criterion::{self, Comparison};
+use crate::criterion;
 use crate::text;
 use crate::view::View;
 
@@ -30,7 +31,12 @@ pub(super) fn section(view: &View<'_>) -> Markup {
                 }
                 tbody { @for result in &view.verdict.criteria { (row(result)) } }
             }
+            p.note {
+                "Bars: the line is the limit, shaded where it is kept; a dot keeps it, a diamond does not, and the line \
+                 through them is the interval."
+            }
         }
+        (skipped(&view.verdict.skipped))
     }
 }
 
@@ -45,9 +51,10 @@ fn row(result: &CriterionResult) -> Markup {
                     span.tag { (text::plain(criterion::scope(result))) }
                     span.tag { (criterion::severity(result)) }
                 }
-                p { (text::plain(&result.reason)) }
+                p { (coded(&result.reason)) }
+                (evidence(result))
                 @if result.judgement != Judgement::Pass && let Some(hint) = &result.hint {
-                    p.hint { strong { "Hint: " } (text::plain(hint)) }
+                    p.hint { strong { "Hint: " } (coded(hint)) }
                 }
             }
             td.measured data-label="Measured" {
@@ -59,35 +66,29 @@ fn row(result: &CriterionResult) -> Markup {
             td.against data-label="Against the limit" {
                 (bar(result))
                 @if let Some(margin) = criterion::margin(result) { span { (margin) } }
+                @if let Some(words) = criterion::would_pass(result) { span.would { (words) } }
             }
         }
     }
 }
 
-/// The value and its interval on a line from zero, with the limit and the good side of it.
-fn bar(result: &CriterionResult) -> Markup {
-    let Some(value) = result.value else { return html! { span.missing { "nothing to draw" } } };
-    let (low, high) = result.interval.map_or((value, value), |interval| (interval.low, interval.high));
-    let ends = [value, low, high, result.limit];
-    let from = ends.into_iter().fold(0.0, f64::min);
-    let to = ends.into_iter().fold(f64::MIN_POSITIVE, f64::max);
-    let place = |x: f64| 0.03 + 0.94 * ((x - from) / (to - from)).clamp(0.0, 1.0);
-    let limit = place(result.limit);
-    let good = match criterion::parts(&result.expression) {
-        Some((_, Comparison::Below(_))) => Some((0.0, limit)),
-        Some((_, Comparison::Above(_))) => Some((limit, 1.0)),
-        Some((_, Comparison::Exactly)) | None => None,
-    };
-    let words = format!("measured {}, limit {}", criterion::value(result), criterion::limit(result));
+/// What the judgement hangs on, beyond its reason.
+fn evidence(result: &CriterionResult) -> Markup {
+    let evidence = criterion::evidence(result);
     html! {
-        svg class=(format!("bar {}", result.judgement.word())) role="img" aria-label=(words) width="100%" height="26" {
-            rect.track x="0" y="7" width="100%" height="12" rx="3" {}
-            @if let Some((from, to)) = good {
-                rect.good x=(percent(from)) y="7" width=(percent(to - from)) height="12" rx="3" {}
+        @if !evidence.is_empty() {
+            dl.evidence { @for (name, words) in evidence { div { dt { (name) } dd { (coded(&words)) } } } }
+        }
+    }
+}
+
+fn skipped(skipped: &[Skipped]) -> Markup {
+    html! {
+        @if !skipped.is_empty() {
+            h3.skipped { "Not judged, because they do not apply to this run" }
+            ul {
+                @for one in skipped { li { code { (text::plain(&one.expression)) } ": " (coded(&one.reason)) } }
             }
-            line.range x1=(percent(place(low))) x2=(percent(place(high))) y1="13" y2="13" {}
-            line.mark x1=(percent(limit)) x2=(percent(limit)) y1="1" y2="25" {}
-            circle cx=(percent(place(value))) cy="13" r="4.5" {}
         }
     }
 }

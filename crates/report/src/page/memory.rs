@@ -4,6 +4,7 @@ use maud::{Markup, html};
 use plimsoll_record::metric::{Metric, Source};
 use plimsoll_record::units::Unit;
 
+use super::growth;
 use super::verdict::badge;
 use crate::chart::{Chart, Dash, Fit, Ink, Limit, Stroke};
 use crate::criterion;
@@ -23,7 +24,7 @@ const ROWS: [(&str, &str); 8] = [
 ];
 
 pub(super) fn section(view: &View<'_>) -> Markup {
-    html! { (chart(view)) (table(view)) (growth(view)) }
+    html! { (chart(view)) (table(view)) (judged_growth(view)) (growth::section(view)) }
 }
 
 fn chart(view: &View<'_>) -> Markup {
@@ -90,7 +91,7 @@ fn row(view: &View<'_>, name: &str, words: &str) -> Markup {
 }
 
 /// Growth is judged, not computed here: the table repeats what the criteria found.
-fn growth(view: &View<'_>) -> Markup {
+fn judged_growth(view: &View<'_>) -> Markup {
     let about_growth = |expression: &str| expression.contains("slope(redis.");
     let mut judged = view.verdict.criteria.iter().filter(|result| about_growth(&result.expression)).peekable();
     html! {

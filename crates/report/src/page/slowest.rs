@@ -10,7 +10,16 @@ use crate::view::View;
 
 /// Most requests listed.
 const MOST: usize = 20;
-const HEADINGS: [&str; 7] = ["ended", "endpoint", "phase", "response", "service", "user", "answer"];
+/// Headings, and whether words stand below them rather than numbers.
+const HEADINGS: [(&str, bool); 7] = [
+    ("endpoint", true),
+    ("phase", true),
+    ("ended", false),
+    ("response", false),
+    ("service", false),
+    ("user", false),
+    ("answer", true),
+];
 
 pub(super) fn section(view: &View<'_>) -> Markup {
     let slowest = view.facts.slowest(MOST);
@@ -22,10 +31,10 @@ pub(super) fn section(view: &View<'_>) -> Markup {
         div.scroll tabindex="0" role="region" aria-label="Slowest requests" {
             table.numbers.wide {
                 caption { "The slowest answer of each interval, and requests slower than the plan's limit" }
-                thead { tr { @for heading in HEADINGS { th scope="col" { (heading) } } } }
+                thead { tr { @for (heading, words) in HEADINGS { th.words[words] scope="col" { (heading) } } } }
                 tbody {
                     @for request in &slowest {
-                        tr { td { (axis.show(request.done())) } (cells(request, &traffic.header.body)) }
+                        tr { (cells(request, &traffic.header.body, &axis.show(request.done()))) }
                     }
                 }
             }
@@ -36,13 +45,14 @@ pub(super) fn section(view: &View<'_>) -> Markup {
     }
 }
 
-fn cells(request: &SlowRequest, header: &TrafficHeader) -> Markup {
+fn cells(request: &SlowRequest, header: &TrafficHeader, ended: &str) -> Markup {
     let operation = header.operations.get(request.operation as usize).map_or("?", String::as_str);
     let phase = header.phases.get(request.phase as usize).map_or("?", |phase| phase.name.as_str());
     let time = |nanos: u64| text::bound(Unit::Seconds, nanos as f64 / 1e9, request.at_least());
     html! {
         th scope="row" { (text::plain(operation)) }
         td.words { (text::plain(phase)) }
+        td { (ended) }
         td { (time(request.response_ns)) }
         td { (time(request.service_ns)) }
         td { (request.user) }
