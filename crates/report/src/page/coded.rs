@@ -8,7 +8,7 @@ use crate::text;
 pub(super) fn coded(words: &str) -> Markup {
     let plain = text::plain(words);
     let parts: Vec<&str> = plain.split('`').collect();
-    if parts.len() % 2 == 0 {
+    if parts.len().is_multiple_of(2) {
         return html! { (plain) };
     }
     html! {
