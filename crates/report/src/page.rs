@@ -6,6 +6,7 @@ mod advice;
 mod checks;
 mod coded;
 mod criteria;
+mod database;
 mod distribution;
 mod endpoints;
 mod environment;
@@ -14,11 +15,13 @@ mod generator;
 mod growth;
 mod host;
 mod interval_bar;
+mod keys;
 mod latency;
 mod limiter;
 mod load;
 mod logs;
 mod memory;
+mod named;
 mod outcomes;
 mod plan;
 mod process;
@@ -32,25 +35,29 @@ use plimsoll_record::verdict::Verdict;
 use crate::text;
 use crate::view::View;
 
-/// A section of the page.
+/// A section of the page; without a body it is left out.
 struct Section {
     id: &'static str,
     title: &'static str,
     body: fn(&View<'_>) -> Markup,
 }
 
-const SECTIONS: [Section; 16] = [
+const SECTIONS: [Section; 20] = [
     Section { id: "criteria", title: "Criteria", body: criteria::section },
     Section { id: "advice", title: "Concerns", body: advice::section },
     Section { id: "load", title: "Load", body: load::section },
     Section { id: "latency", title: "Latency", body: latency::section },
     Section { id: "memory", title: "Redis memory", body: memory::section },
+    Section { id: "keys", title: "Keys", body: keys::section },
     Section { id: "distribution", title: "Distribution", body: distribution::section },
     Section { id: "endpoints", title: "Endpoints", body: endpoints::section },
     Section { id: "outcomes", title: "Outcomes", body: outcomes::section },
     Section { id: "slowest", title: "Slowest requests", body: slowest::section },
     Section { id: "limiter", title: "Rate limiter", body: limiter::section },
     Section { id: "logs", title: "Logs", body: logs::section },
+    Section { id: "database", title: "Database", body: database::section },
+    Section { id: "containers", title: "Containers", body: named::containers },
+    Section { id: "probes", title: "Probes", body: named::probes },
     Section { id: "host", title: "Host and process", body: host::section },
     Section { id: "generator", title: "Generator", body: generator::section },
     Section { id: "events", title: "Events", body: events::section },
@@ -71,6 +78,8 @@ const SCRIPT: &str = include_str!("page/cursor.js");
 #[must_use]
 pub fn html(facts: &Facts, verdict: &Verdict) -> String {
     let view = View::new(facts, verdict);
+    let bodies = SECTIONS.iter().map(|section| (section, (section.body)(&view)));
+    let sections: Vec<(&Section, Markup)> = bodies.filter(|(_, body)| !body.0.is_empty()).collect();
     let title = format!("{}: {}", verdict.judgement.word(), text::plain(&verdict.plan));
     let page = html! {
         (DOCTYPE)
@@ -91,10 +100,10 @@ pub fn html(facts: &Facts, verdict: &Verdict) -> String {
                 main {
                     (verdict::header(&view))
                     nav aria-label="Sections" {
-                        @for section in &SECTIONS { a href=(format!("#{}", section.id)) { (section.title) } }
+                        @for (section, _) in &sections { a href=(format!("#{}", section.id)) { (section.title) } }
                     }
-                    @for section in &SECTIONS {
-                        section id=(section.id) { h2 { (section.title) } ((section.body)(&view)) }
+                    @for (section, body) in &sections {
+                        section id=(section.id) { h2 { (section.title) } (body) }
                     }
                     footer { p { "Made by plimsoll from the facts in the run directory. This page loads nothing." } }
                 }

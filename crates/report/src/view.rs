@@ -76,18 +76,18 @@ impl Column {
 /// A line over time, not yet placed on the axis.
 #[derive(Clone, Debug)]
 pub(crate) struct Line {
-    pub(crate) name: &'static str,
+    pub(crate) name: String,
     pub(crate) stroke: Stroke,
     pub(crate) runs: Vec<Vec<Dot>>,
 }
 
 impl Line {
-    pub(crate) fn new(name: &'static str, stroke: Stroke, runs: Vec<Vec<Dot>>) -> Self {
-        Self { name, stroke, runs }
+    pub(crate) fn new(name: impl Into<String>, stroke: Stroke, runs: Vec<Vec<Dot>>) -> Self {
+        Self { name: name.into(), stroke, runs }
     }
 
     /// One metric of a series; without points when the series was not recorded.
-    pub(crate) fn of_series(name: &'static str, stroke: Stroke, series: Option<&Series>, metric: &str) -> Self {
+    pub(crate) fn of_series(name: impl Into<String>, stroke: Stroke, series: Option<&Series>, metric: &str) -> Self {
         let metric = Metric::find(metric).expect("sections name metrics of the catalogue");
         Self::new(name, stroke, series.map(|series| lines::of_series(series, metric)).unwrap_or_default())
     }
@@ -126,12 +126,12 @@ impl<'a> View<'a> {
     /// A line as a curve on the shared axis; what lies outside the axis is left out.
     pub(crate) fn curve(&self, line: &Line) -> Curve {
         let Some(axis) = self.axis else {
-            return Curve { name: line.name, stroke: line.stroke, runs: Vec::new() };
+            return Curve { name: line.name.clone(), stroke: line.stroke, runs: Vec::new() };
         };
         let point = |dot: &Dot| Point { place: axis.place(dot.at), value: dot.value, at_least: dot.at_least };
         let runs = line.runs.iter().map(|run| run.iter().filter(|dot| axis.shows(dot.at)).map(point).collect());
         let runs = runs.filter(|run: &Vec<Point>| !run.is_empty()).collect();
-        Curve { name: line.name, stroke: line.stroke, runs }
+        Curve { name: line.name.clone(), stroke: line.stroke, runs }
     }
 
     /// The spans in which a series has no samples.
@@ -190,7 +190,8 @@ impl<'a> View<'a> {
                 row[i] = text::bound(unit, dot.value, dot.at_least);
             }
         }
-        let columns = ["time"].into_iter().chain(lines.iter().map(|line| line.name)).map(str::to_owned).collect();
+        let names = lines.iter().map(|line| line.name.as_str());
+        let columns = ["time"].into_iter().chain(names).map(str::to_owned).collect();
         DataTable { columns, rows: rows.into_iter().map(|(at, cells)| (axis.show(at), cells)).collect() }
     }
 }

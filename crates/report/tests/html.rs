@@ -77,6 +77,7 @@ fn hostile_text_is_inert_wherever_it_comes_from() {
         checks: vec![CheckFact { operation: 1, name: format!("{HOSTILE}{ALSO_HOSTILE}"), soft: true }],
         plan: format!("name = '''\n</code></pre>{HOSTILE}{ALSO_HOSTILE}'''\n"),
         log_value: format!("{HOSTILE}{ALSO_HOSTILE}"),
+        around: true,
         ..Shape::calm(20)
     };
     let mut verdict = fixture::verdict();
@@ -202,6 +203,26 @@ fn steps_in_memory_are_listed_in_order_with_what_they_were() {
     verdict.memory = None;
     let dir = tempfile::tempdir().unwrap();
     assert!(!html(&fixture::run(dir.path(), &Shape::calm(5)), &verdict).contains("Steps in memory"));
+}
+
+#[test]
+fn what_was_watched_around_the_service_has_a_section_and_what_was_not_has_none() {
+    let page = page_of(&Shape { around: true, ..Shape::calm(60) });
+    let keys = &page[page.find("id=\"keys\"").unwrap()..];
+    let at = |text: &str| keys.find(text).unwrap_or_else(|| panic!("no {text}"));
+    assert!(at("per_minute:{n}") < at("session:{n}"), "what grew most stands first");
+    assert!(at("+10,000") < at("session:{n}") && at("1.00 MB/min") < at("session:{n}"));
+    for name in ["active", "in transaction", "waiting", "per_minute"] {
+        let known = tags(&page).iter().any(|tag| tag.get("data-name") == Some(name));
+        assert_eq!(known, name != "in transaction", "{name}: drawn exactly when it was sampled");
+    }
+    let limits = page.contains("max_connections 100") && page.contains("100 %</td><td>0</td>");
+    assert!(limits, "the limit of connections, and the availability of the probe");
+    let calm = page_of(&Shape::calm(5));
+    for id in ["keys", "database", "containers", "probes"] {
+        assert!(page.contains(&format!("section id=\"{id}\"")) && page.contains(&format!("href=\"#{id}\"")), "{id}");
+        assert!(!calm.contains(&format!("section id=\"{id}\"")) && !calm.contains(&format!("href=\"#{id}\"")), "{id}");
+    }
 }
 
 #[test]

@@ -77,7 +77,7 @@ pub(crate) struct Point {
 /// A curve: unbroken runs of points.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Curve {
-    pub(crate) name: &'static str,
+    pub(crate) name: String,
     pub(crate) stroke: Stroke,
     pub(crate) runs: Vec<Vec<Point>>,
 }
@@ -146,7 +146,7 @@ mod tests {
     }
 
     fn curve(runs: Vec<Vec<Point>>) -> Curve {
-        Curve { name: "test", stroke: Stroke::new(Ink::Blue, Dash::Solid), runs }
+        Curve { name: "test".to_owned(), stroke: Stroke::new(Ink::Blue, Dash::Solid), runs }
     }
 
     #[test]

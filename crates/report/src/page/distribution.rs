@@ -92,7 +92,7 @@ impl NinesAxis {
             .collect();
         let known = points.iter().position(|point| point.at_least).map_or(points.len(), |first| first + 1);
         let runs = if points.is_empty() { Vec::new() } else { vec![points[..known].to_vec()] };
-        Curve { name, stroke, runs }
+        Curve { name: name.to_owned(), stroke, runs }
     }
 }
 
