@@ -131,7 +131,7 @@ fn sampled(view: &View<'_>, last: &Checkpoint) -> Markup {
 fn largest(last: &Checkpoint) -> Markup {
     let mut keys: Vec<_> =
         last.databases.iter().flat_map(|one| one.largest.iter().map(move |key| (one.number, key))).collect();
-    keys.sort_by(|(_, a), (_, b)| b.bytes.cmp(&a.bytes));
+    keys.sort_by_key(|(_, key)| std::cmp::Reverse(key.bytes));
     html! {
         @if !keys.is_empty() {
             details {
