@@ -69,7 +69,7 @@ fn length(plan: &Plan) -> Duration {
 #[test]
 fn the_shipped_plans_and_their_quick_forms_load_and_survive_the_run_directory() {
     let plans = shipped();
-    assert!(plans.len() >= 10, "{plans:?}");
+    assert!(plans.len() >= 18, "{plans:?}");
     for (path, text) in plans {
         let plan = read_shipped(&path, &text, parse);
         let quick = text.contains("[quick]").then(|| read_shipped(&path, &text, parse_quick));
