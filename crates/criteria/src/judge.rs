@@ -11,7 +11,7 @@ use crate::baseline::Baseline;
 use crate::criterion::{self, Judged};
 use crate::health::Health;
 use crate::run::JudgedRun;
-use crate::{calibration, concerns, memory, recommendations, rounding, stopped, words};
+use crate::{calibration, concerns, families, memory, recommendations, rounding, stopped, words};
 
 /// Why a run could not be judged at all.
 #[derive(Debug, thiserror::Error)]
@@ -65,6 +65,7 @@ pub fn judge_against<'a>(
         concerns: concerns::list(&run, criteria, &skipped),
         recommendations: recommendations::list(&run, &results),
         memory: memory::list(&run, criteria),
+        limiter: families::limiter_facts(&run, criteria)?,
         criteria: results,
         skipped,
     };

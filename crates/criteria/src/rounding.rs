@@ -1,7 +1,7 @@
 //! Numbers in a verdict are rounded to nine significant digits, so that it comes out the same, byte for byte, where
 //! the mathematical library of another platform differs in the last bit.
 
-use plimsoll_record::verdict::{MemoryFacts, MemoryGrowth, Verdict};
+use plimsoll_record::verdict::{LimiterFacts, MemoryFacts, MemoryGrowth, Verdict};
 
 const DIGITS: i32 = 9;
 
@@ -9,6 +9,9 @@ pub(crate) fn round(verdict: &mut Verdict) {
     optional(&mut verdict.generator.offered_share);
     if let Some(traffic) = &mut verdict.traffic {
         optional(&mut traffic.error_rate);
+    }
+    if let Some(facts) = &mut verdict.limiter {
+        limiter(facts);
     }
     if let Some(facts) = &mut verdict.memory {
         memory(facts);
@@ -26,6 +29,13 @@ pub(crate) fn round(verdict: &mut Verdict) {
             interval.high = rounded(interval.high);
         }
     }
+}
+
+fn limiter(facts: &mut LimiterFacts) {
+    for bounds in [&mut facts.effectiveness, &mut facts.precision].into_iter().flatten() {
+        each([&mut bounds.value, &mut bounds.low, &mut bounds.high]);
+    }
+    [&mut facts.first_refused_s, &mut facts.first_due_s].into_iter().for_each(optional);
 }
 
 fn memory(facts: &mut MemoryFacts) {

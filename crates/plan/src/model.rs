@@ -277,6 +277,10 @@ pub struct Limit {
 pub enum WindowKind {
     /// In windows aligned to the wall clock: each full second, each full minute.
     Fixed,
+    /// Over the time before each request.
+    Sliding,
+    /// A bucket that holds the limit's count and refills evenly (also known as GCRA).
+    TokenBucket,
 }
 
 /// What is measured together: one row of the record per interval and phase.

@@ -161,6 +161,8 @@ impl Lines {
         self.line("limits", &list(limiter.limits.iter().map(limit)));
         let window = match limiter.window {
             WindowKind::Fixed => "fixed",
+            WindowKind::Sliding => "sliding",
+            WindowKind::TokenBucket => "token-bucket",
         };
         self.line("window", &quote(window));
     }

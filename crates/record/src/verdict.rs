@@ -2,6 +2,7 @@
 //!
 //! Derived: it can be deleted and computed again from the run directory, byte for byte.
 
+mod limiter;
 mod memory;
 
 use schemars::JsonSchema;
@@ -10,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::files::FORMAT;
 use crate::units::Unit;
 
+pub use limiter::{Bounds, LimitFacts, LimiterFacts};
 pub use memory::{
     CauseKind, Estimate, Fragmentation, GrowthCause, GrowthState, MemoryDrain, MemoryFacts, MemoryGrowth, MemoryStep,
     Settling, StepKind, TimeLeft,
@@ -90,6 +92,9 @@ pub struct Verdict {
     /// What became of memory; absent when it was not sampled.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub memory: Option<MemoryFacts>,
+    /// What the rate limiter did; absent without a criterion about it, or when the record cannot tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limiter: Option<LimiterFacts>,
     /// Criteria that were not judged because they do not apply to this run, by the plan's own `when`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub skipped: Vec<Skipped>,

@@ -21,7 +21,6 @@ mod series;
 mod slope;
 
 mod limiter;
-mod oracle;
 
 mod integrity;
 mod logs;
@@ -35,6 +34,7 @@ use crate::run::JudgedRun;
 
 pub(crate) use answers::hits;
 pub(crate) use coverage::{mark_words, window as series_window};
+pub(crate) use limiter::facts as limiter_facts;
 pub(crate) use slope::{is_short, shortest_phase, steps};
 
 /// Looks at the data behind one criterion.

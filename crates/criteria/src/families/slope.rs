@@ -10,7 +10,7 @@ use plimsoll_record::verdict::{GrowthState, StepKind};
 use super::coverage::{self, Coverage};
 use super::series::no_samples;
 use crate::goal::{Finding, Goal, Standing, interval};
-use crate::memory::{Growth, Question, SHORT_WINDOW_S, reason, shortest_window, usual_guard};
+use crate::memory::{Growth, Horizon, Question, SHORT_WINDOW_S, reason, shortest_window, usual_guard};
 use crate::place::Place;
 use crate::run::JudgedRun;
 use crate::statistics::SLOPE_CONFIDENCE;
@@ -61,7 +61,7 @@ fn growth(
 ) -> Option<(Growth, Coverage)> {
     let series = run.facts.series_of(metric.source, of)?;
     let window = coverage::window(series, place.window)?;
-    let growth = Growth::of(&Question { series, metric, window, limit })?;
+    let growth = Growth::of(&Question { series, metric, window, limit, sampled_ttl_s: Horizon::sampled(run.facts) })?;
     let coverage = Coverage::of(series, metric, growth.window);
     Some((growth, coverage))
 }

@@ -27,7 +27,7 @@ pub(super) fn of(facts: &Facts) -> Option<MemoryDrain> {
     let load = facts.run_window().filter(|load| load.seconds() > 0.0)?;
     let (first, last) = (series.samples.first()?.at_ns, series.samples.last()?.at_ns);
     let all = Window { from: first, to: last.after(Duration::from_nanos(1)) };
-    let wait = Horizon::of(series).map_or(0.0, |horizon| horizon.ttl_s);
+    let wait = Horizon::of(series, Horizon::sampled(facts)).map_or(0.0, |horizon| horizon.ttl_s);
     let drained = Window { from: load.to.after(Duration::from_secs_f64(wait)).min(all.to), to: all.to };
     if breaks(series, all).next().is_some() {
         return None;

@@ -8,6 +8,7 @@ use plimsoll_record::verdict::{
 };
 
 use super::growth::{Growth, Outcome, Question};
+use super::horizon::Horizon;
 use super::segments::saves;
 use super::{drain, fragmentation, rates, reason};
 use crate::families::series_window;
@@ -83,7 +84,7 @@ fn component(
 ) -> Option<MemoryGrowth> {
     let series = run.facts.series_of(metric.source, of).filter(|_| place.missing.is_none())?;
     let window = series_window(series, place.window)?;
-    let growth = Growth::of(&Question { series, metric, window, limit })?;
+    let growth = Growth::of(&Question { series, metric, window, limit, sampled_ttl_s: Horizon::sampled(run.facts) })?;
     let unit = Unit::BytesPerSecond;
     let outcome = growth.outcome.as_ref();
     let range = outcome.map(|outcome| outcome.trend.estimate.range);

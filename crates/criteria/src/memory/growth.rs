@@ -23,6 +23,8 @@ pub(crate) struct Question<'a> {
     pub(crate) window: Window,
     /// The growth per second that is too much.
     pub(crate) limit: f64,
+    /// The longest time to live of keys, in seconds, where they were sampled.
+    pub(crate) sampled_ttl_s: Option<f64>,
 }
 
 /// What was found.
@@ -96,7 +98,7 @@ impl TimeToLive {
         if question.metric.source != Source::Redis || !expires(question.series) {
             return Self { horizon: None, passed: true, judged: segment };
         }
-        let Some(horizon) = Horizon::of(question.series) else {
+        let Some(horizon) = Horizon::of(question.series, question.sampled_ttl_s) else {
             return Self { horizon: None, passed: false, judged: segment };
         };
         let from = horizon.rest(question.window).from.max(segment.from).min(segment.to);

@@ -31,5 +31,6 @@ mod testing;
 
 pub(crate) use facts::{limit, list};
 pub(crate) use growth::{Growth, Question};
+pub(crate) use horizon::Horizon;
 pub(crate) use line::{shortest_window, usual_guard};
 pub(crate) use trend::SHORT_WINDOW_S;

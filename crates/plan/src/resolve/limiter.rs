@@ -7,13 +7,17 @@ use crate::model::{Limit, Limiter, WindowKind};
 use crate::quantities;
 use crate::reader::{Field, Text};
 
+/// The words of `window`.
+const WINDOWS: [(&str, WindowKind); 3] =
+    [("fixed", WindowKind::Fixed), ("sliding", WindowKind::Sliding), ("token-bucket", WindowKind::TokenBucket)];
+
 /// Reads `[limiter]`.
 pub(super) fn read(field: &Field<'_>) -> Limiter {
     let reader = field.table("[limiter]");
     // Limits by anything but the user have no oracle yet; the key is stated so that plans say what they mean.
     reader.optional("key", |field| field.choice(&[("user.id", ())]));
     let limits = reader.required("limits", "[\"5/s\", \"10/min\"]", |field| Some(limits(field))).unwrap_or_default();
-    let window = reader.optional("window", |field| field.choice(&[("fixed", WindowKind::Fixed)]));
+    let window = reader.optional("window", |field| field.choice(&WINDOWS));
     reader.finish();
     Limiter { limits, window: window.unwrap_or(WindowKind::Fixed) }
 }

@@ -204,12 +204,13 @@ fn positive_duration() -> impl Strategy<Value = Duration> {
 
 fn limiter() -> impl Strategy<Value = Limiter> {
     let per = prop_oneof![Just(1_000_u64), Just(60_000), Just(3_600_000), 1..100_000_u64];
-    vec((positive(), per), 1..4).prop_map(|limits| {
+    let window = prop_oneof![Just(WindowKind::Fixed), Just(WindowKind::Sliding), Just(WindowKind::TokenBucket)];
+    (vec((positive(), per), 1..4), window).prop_map(|(limits, window)| {
         let mut limits: Vec<Limit> =
             limits.into_iter().map(|(count, per)| Limit { count, per: Duration::from_millis(per) }).collect();
         limits.sort_by_key(|limit| limit.per);
         limits.dedup_by_key(|limit| limit.per);
-        Limiter { limits, window: WindowKind::Fixed }
+        Limiter { limits, window }
     })
 }
 
