@@ -1,9 +1,10 @@
 //! What the service's rate limiter did, against what a correct one would have done.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// What the limiter did.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct LimiterFacts {
     /// Where it was judged, in words; empty for the whole run.
     pub scope: String,
@@ -32,7 +33,7 @@ pub struct LimiterFacts {
 }
 
 /// What belongs to one limit.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct LimitFacts {
     /// The limit, as plans write it: `5/s`.
     pub limit: String,
@@ -45,7 +46,7 @@ pub struct LimitFacts {
 }
 
 /// A value and what it may have been at worst and at best, given what is not known.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Bounds {
     /// The likely value.
     pub value: f64,
