@@ -95,8 +95,8 @@ async fn unexplained(source: &RedisSource, checkpoint: &Checkpoint) -> Option<f6
         return None;
     }
     let explained: f64 = checkpoint.databases.iter().map(|database| database.bytes.upper).sum();
-    let info = redis::inspect(source, PATIENCE).await.ok()?;
-    let dataset = info.number("used_memory_dataset")?;
+    let servers = redis::inspect(source, PATIENCE).await.ok()?;
+    let dataset: f64 = servers.iter().map(|(_, info)| info.number("used_memory_dataset")).sum::<Option<f64>>()?;
     (explained < EXPLAINED * dataset && dataset - explained > UNEXPLAINED_BYTES).then_some(dataset)
 }
 

@@ -104,6 +104,8 @@ impl Rows {
             SeriesFact::Mark(mark) => return vec![Line::Mark(series, mark)],
             SeriesFact::Sample(sample) => Outcome::Sample(sample),
             SeriesFact::Gap(gap) => Outcome::Gap(gap),
+            // A row shows what holds for the source as a whole.
+            SeriesFact::Detail(_) | SeriesFact::Node(_) => return Vec::new(),
         };
         let mut lines = Vec::new();
         let mut row = match self.pending.take() {

@@ -50,6 +50,10 @@ impl Setup {
         if let Some(pid) = sources.pid {
             watch.process = Some(ProcessWatch::Pid(pid));
         }
+        if watch.redis.as_ref().is_some_and(RedisSource::trusts_anyone) {
+            let warning = "the certificate of Redis is not checked (insecure): whoever answers is believed";
+            anstream::eprintln!("memwatch: warning: {warning}");
+        }
         let run = sources.run_dir.as_deref().map(|dir| open_run(dir, plan.as_ref())).transpose()?;
         Ok(Self { watch, run })
     }

@@ -19,12 +19,19 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 pub(crate) async fn run(args: &SnapshotArgs) -> Result<ExitCode, Fatal> {
     let source = redis_or_default(args.redis.as_deref())?;
-    let info = redis::inspect(&source, PATIENCE).await.map_err(|failure| StartError::redis(&source, failure))?;
-    let address = redis::probe(&source, PATIENCE).source();
-    let findings = findings(&info, args.thresholds, &args.expect_db);
+    let servers = redis::inspect(&source, PATIENCE).await.map_err(|failure| StartError::redis(&source, failure))?;
+    let findings = |info: &Info| findings(info, args.thresholds, &args.expect_db);
     let text = match args.format {
-        Format::Text => as_text(&address, &info, &findings),
-        Format::Json => format!("{:#}\n", as_json(&address, &info, &findings)),
+        Format::Text => {
+            let blocks = servers.iter().map(|(address, info)| as_text(address, info, &findings(info)));
+            blocks.collect::<Vec<_>>().join("\n")
+        }
+        Format::Json => {
+            let mut servers: Vec<Value> =
+                servers.iter().map(|(address, info)| as_json(address, info, &findings(info))).collect();
+            let shown = if servers.len() == 1 { servers.remove(0) } else { json!({ "servers": servers }) };
+            format!("{shown:#}\n")
+        }
     };
     let written = anstream::stdout().write_all(text.as_bytes()).context("cannot write the status");
     written.map_err(Fatal::environment)?;

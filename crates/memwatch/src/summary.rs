@@ -87,6 +87,7 @@ impl Summary {
             SeriesFact::Sample(sample) => sample,
             SeriesFact::Gap(_) => return self.gaps += 1,
             SeriesFact::Mark(_) => return self.marks += 1,
+            SeriesFact::Detail(_) | SeriesFact::Node(_) => return,
         };
         self.samples += 1;
         for metric in METRICS.iter().filter(|metric| metric.source == source) {

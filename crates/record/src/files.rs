@@ -236,6 +236,22 @@ impl<K: FactKind> FactFile<K> {
     }
 }
 
+/// Reads only the header of a file; `None` while there is no whole one.
+///
+/// # Errors
+/// [`ReadError`] when the file cannot be read, or was written by a later version.
+pub fn read_header<K: FactKind>(dir: &Path) -> Result<Option<Header<K::Header>>, ReadError> {
+    let path = dir.join(K::FILE);
+    let mut text = String::new();
+    let read = File::open(&path).and_then(|file| BufReader::new(file).read_line(&mut text));
+    match read {
+        Ok(_) if text.ends_with('\n') => parse_header(&path, &text).map(Some),
+        Ok(_) => Ok(None),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(source) => Err(ReadError::Io { path, source }),
+    }
+}
+
 fn parse<K: FactKind>(path: &Path, mut input: impl BufRead) -> Result<Option<FactFile<K>>, ReadError> {
     let mut read = None;
     let mut text = String::new();
@@ -308,6 +324,7 @@ mod tests {
         assert_eq!(file.facts, [mark("one"), mark("two")]);
         assert_eq!(file.end, Some(End { at_ns: Offset(9), reason: EndReason::Completed }));
         assert_eq!(file.header.producer, "test 1");
+        assert_eq!(read_header::<Events>(dir.path()).unwrap(), Some(file.header));
     }
 
     #[test]

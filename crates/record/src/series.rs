@@ -122,6 +122,86 @@ pub enum SeriesFact {
     Gap(Gap),
     /// Something happened to the source itself.
     Mark(Mark),
+    /// What the source told beside its values.
+    Detail(Detail),
+    /// A row of one node, where the source is several; rows without a node are of all of them together.
+    Node(NodeFact),
+}
+
+/// A row of one node of several.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct NodeFact {
+    /// What the node is called: its address, unless the plan gave it a name.
+    pub node: String,
+    /// Its row.
+    pub fact: Box<SeriesFact>,
+}
+
+/// What a source told beside its values.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Detail {
+    /// When it was asked.
+    pub at_ns: Offset,
+    /// What it told.
+    pub found: Found,
+}
+
+/// What a source can tell beside its values.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Found {
+    /// Statistics that are too long for every sample: read at the start, at the end, when a phase begins and when
+    /// something happened to the source.
+    Table {
+        /// What its rows are.
+        kind: TableKind,
+        /// Values by row and column, in the source's own words and units.
+        rows: BTreeMap<String, BTreeMap<String, f64>>,
+    },
+    /// A command that the source remembers as slow.
+    SlowCommand {
+        /// When it ran, by the source's own clock.
+        unix_seconds: u64,
+        /// How long it took, without waiting for clients.
+        took_us: u64,
+        /// The command's name.
+        command: String,
+        /// The first argument, which is a key for most commands; cut when it is long.
+        key: Option<String>,
+        /// How many arguments there were.
+        arguments: u64,
+        /// What the client calls itself.
+        client: Option<String>,
+    },
+    /// A stall that the source noticed in itself, e.g. of a fork or the disk.
+    Stall {
+        /// The source's word for it.
+        event: String,
+        /// When it was, by the source's own clock.
+        unix_seconds: u64,
+        /// How long it was.
+        latest_ms: u64,
+        /// How long the longest of its kind was.
+        max_ms: u64,
+    },
+}
+
+/// What the rows of a table are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TableKind {
+    /// Calls, time and failures by command (INFO commandstats).
+    Commands,
+    /// Percentiles of the time commands take, in microseconds (INFO latencystats).
+    Latencies,
+    /// Errors answered, by their first word (INFO errorstats).
+    Errors,
+    /// Keys by database (INFO keyspace).
+    Databases,
+    /// How many keys are how large, by type (INFO keysizes).
+    KeySizes,
+    /// Every number the source gives of itself, in one row.
+    Fields,
 }
 
 /// Values read at one moment.
@@ -190,7 +270,7 @@ pub struct Mark {
     pub detail: String,
 }
 
-/// What can happen to a source. Segments of a series start at each of these.
+/// What can happen to a source. Segments of a series start where one [cuts](Self::cuts).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum MarkKind {
@@ -202,7 +282,7 @@ pub enum MarkKind {
     Flushed,
     /// The server is loading its data set.
     Loading,
-    /// A background save or rewrite began.
+    /// A background save began.
     SaveStarted,
     /// A process was killed for lack of memory.
     OomKilled,
@@ -210,6 +290,37 @@ pub enum MarkKind {
     Down,
     /// An endpoint answers as it should again.
     Up,
+    /// A background save ended, or failed.
+    SaveEnded,
+    /// A rewrite of the append-only file began.
+    RewriteStarted,
+    /// A rewrite of the append-only file ended, or failed.
+    RewriteEnded,
+    /// Counters since the start began anew; nothing else changed.
+    StatsReset,
+}
+
+impl MarkKind {
+    /// True for a child process that writes the data set out: pages that change meanwhile are there twice.
+    #[must_use]
+    pub fn is_fork(self) -> bool {
+        matches!(self, Self::SaveStarted | Self::RewriteStarted)
+    }
+
+    /// True when values before and after are not of one kind: a slope over it says nothing.
+    #[must_use]
+    pub fn cuts(self) -> bool {
+        match self {
+            Self::Restarted
+            | Self::RoleChanged
+            | Self::Flushed
+            | Self::Loading
+            | Self::OomKilled
+            | Self::Down
+            | Self::Up => true,
+            Self::SaveStarted | Self::SaveEnded | Self::RewriteStarted | Self::RewriteEnded | Self::StatsReset => false,
+        }
+    }
 }
 
 #[cfg(test)]

@@ -129,6 +129,8 @@ mod tests {
             samples: sampled.iter().map(sample).collect(),
             gaps: missed.iter().map(gap).collect(),
             marks: Vec::new(),
+            details: Vec::new(),
+            nodes: [].into(),
             partial: false,
         }
     }

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use plimsoll_plan::HostPort;
 use serde_json::Value;
 
 /// The most fields kept of one answer; a server has some 300 and one per database.
@@ -28,6 +29,25 @@ pub struct Database {
     pub expires: Option<f64>,
     /// The mean time left of those, in seconds; `None` where the source does not know.
     pub avg_ttl_s: Option<f64>,
+}
+
+/// A replica as its primary sees it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Replica {
+    /// Where it is.
+    pub address: Option<HostPort>,
+    /// How far it has come.
+    pub offset: Option<f64>,
+}
+
+impl Replica {
+    /// Reads `ip=10.0.0.2,port=6379,state=online,offset=14,lag=0`.
+    fn parse(text: &str) -> Self {
+        let word = |name: &str| text.split(',').find_map(|part| part.strip_prefix(name)?.strip_prefix('='));
+        let port = word("port").and_then(|port| port.parse().ok());
+        let host = word("ip").filter(|host| !host.is_empty()).map(str::to_owned);
+        Self { address: host.zip(port).map(|(host, port)| HostPort { host, port }), offset: part(text, "offset") }
+    }
 }
 
 impl Info {
@@ -87,6 +107,50 @@ impl Info {
         let mut databases: Vec<Database> = self.fields.iter().filter_map(database).collect();
         databases.sort_by_key(|database| database.number);
         (!databases.is_empty() || self.has_section("keyspace")).then_some(databases)
+    }
+
+    /// Every field that is a number.
+    pub fn numbers(&self) -> impl Iterator<Item = (&str, f64)> {
+        self.fields.iter().filter_map(|(name, value)| Some((name.as_str(), number(value)?)))
+    }
+
+    /// Fields that are lists such as `calls=3,usec=7`, under the names that `named` gives them; `None` passes a field
+    /// over.
+    #[must_use]
+    pub fn rows(&self, named: impl Fn(&str) -> Option<String>) -> BTreeMap<String, BTreeMap<String, f64>> {
+        let row = |(name, value): (&String, &String)| Some((named(name)?, parts(value)));
+        self.fields.iter().filter_map(row).filter(|(_, row)| !row.is_empty()).collect()
+    }
+
+    /// The replicas that a primary lists.
+    #[must_use]
+    pub fn replicas(&self) -> Vec<Replica> {
+        let is_replica = |name: &str| {
+            name.strip_prefix("slave")
+                .is_some_and(|number| !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit()))
+        };
+        let listed = self.fields.iter().filter(|(name, _)| is_replica(name));
+        listed.map(|(_, value)| Replica::parse(value)).collect()
+    }
+
+    /// The value of a field that may be written in another case.
+    #[must_use]
+    pub fn any_case(&self, name: &str) -> Option<&str> {
+        self.text(name).or_else(|| self.text(&snake_case(name)))
+    }
+
+    /// Gives a field another value, or takes it away.
+    pub fn replace(&mut self, name: &str, value: Option<String>) {
+        match value {
+            Some(value) => drop(self.fields.insert(name.to_owned(), value)),
+            None => drop(self.fields.remove(name)),
+        }
+    }
+
+    /// True for the name of a database's field: `db0`.
+    #[must_use]
+    pub fn is_database(name: &str) -> bool {
+        is_database(name)
     }
 
     /// Errors answered since the start, by their first word, e.g. `OOM`. `None` when the answer does not say.
@@ -153,6 +217,12 @@ fn database((name, value): (&String, &String)) -> Option<Database> {
 fn part(list: &str, name: &str) -> Option<f64> {
     let parts = list.split(',').filter_map(|part| part.split_once('='));
     parts.into_iter().find(|(key, _)| key.trim() == name).and_then(|(_, value)| number(value))
+}
+
+/// Every value of such a list that is a number.
+fn parts(list: &str) -> BTreeMap<String, f64> {
+    let parts = list.split(',').filter_map(|part| part.split_once('='));
+    parts.filter_map(|(name, value)| Some((name.trim().to_owned(), number(value)?))).collect()
 }
 
 fn database_text(fields: &serde_json::Map<String, Value>) -> String {
@@ -230,13 +300,51 @@ mod tests {
         assert_eq!(Info::from_json(&json!({"used_memory": 1})).number("used_memory"), Some(1.0));
     }
 
+    #[test]
+    fn lists_are_rows_and_replicas_are_found() {
+        let info = Info::parse(
+            "cmdstat_get:calls=3,usec=9,usec_per_call=3.00,junk=x\nslave0:ip=10.0.0.2,port=6380,state=online,offset=14\n\
+             slave_read_only:1\n",
+        );
+        let rows = info.rows(|name| name.strip_prefix("cmdstat_").map(str::to_owned));
+        assert_eq!(
+            rows["get"],
+            BTreeMap::from([("calls".into(), 3.0), ("usec".into(), 9.0), ("usec_per_call".into(), 3.0)])
+        );
+        let address = Some(HostPort { host: "10.0.0.2".to_owned(), port: 6380 });
+        assert_eq!(info.replicas(), [Replica { address, offset: Some(14.0) }]);
+    }
+
+    #[test]
+    fn junk_of_10_000_databases_is_read_within_bounds() {
+        let junk: String = (0..10_000).map(|n| format!("db{n}:keys={n},expires=x,avg_ttl=,=,,=3\r\n")).collect();
+        let info = Info::parse(&format!("# Memory\r\nused_memory:1\r\n# Keyspace\r\n{junk}"));
+        let databases = info.databases().unwrap();
+        assert_eq!((databases.len(), databases[9_999].keys, databases[1].expires), (10_000, 9_999.0, None));
+        let endless: String = (0..100_000).map(|n| format!("field{n}:1\n")).collect();
+        assert_eq!(Info::parse(&endless).numbers().count(), MAX_FIELDS);
+    }
+
     proptest! {
         #![proptest_config(ProptestConfig { rng_seed: RngSeed::Fixed(7), ..ProptestConfig::default() })]
         #[test]
         fn junk_never_panics_and_never_makes_a_number(text in "(?s).{0,400}") {
             let info = Info::parse(&text);
-            let _ = (info.databases(), info.errors());
+            let _ = (info.databases(), info.errors(), info.replicas(), info.rows(|name| Some(name.to_owned())));
             prop_assert!(info.number("used_memory").is_none() || text.contains("used_memory"));
+        }
+
+        #[test]
+        fn any_bytes_between_the_fields_leave_the_values_finite(
+            bytes in proptest::collection::vec(any::<u8>(), 0..300),
+            at in 0..ANSWER.len(),
+        ) {
+            let mut answer = ANSWER.as_bytes().to_vec();
+            answer.splice(at..at, bytes);
+            let info = Info::parse(&String::from_utf8_lossy(&answer));
+            let values = crate::redis::values(&info);
+            prop_assert!(values.values().all(|value| value.is_finite()));
+            prop_assert!(info.numbers().all(|(_, value)| value.is_finite()));
         }
 
         #[test]

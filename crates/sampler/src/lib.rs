@@ -36,6 +36,7 @@ mod http;
 mod tls;
 
 mod checkpoints;
+mod phases;
 mod recorder;
 mod wall;
 pub mod watcher;

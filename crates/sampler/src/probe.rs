@@ -26,8 +26,8 @@ use std::collections::BTreeMap;
 use std::pin::Pin;
 use std::time::Duration;
 
-use plimsoll_record::RunClock;
-use plimsoll_record::series::{Gap, GapReason, Mark, MarkKind, Sample, SeriesFact};
+use plimsoll_record::series::{Detail, Found, Gap, GapReason, Mark, MarkKind, NodeFact, Sample, SeriesFact};
+use plimsoll_record::{Offset, RunClock};
 
 /// A reading under way. Dropping it gives up: the probe must then start afresh at the next one.
 pub type ReadingFuture<'a> = Pin<Box<dyn Future<Output = Result<Reading, Failure>> + Send + 'a>>;
@@ -47,6 +47,12 @@ pub trait Probe: Send {
 
     /// Says that the next reading is the last: what is too costly for each of them belongs into it.
     fn prepare_for_last(&mut self) {}
+
+    /// The same, and what is too dear or too long for every reading: asked for at the start, at the end, and when a
+    /// phase of the load begins.
+    fn read_thoroughly(&mut self) -> ReadingFuture<'_> {
+        self.read()
+    }
 }
 
 /// What one reading found.
@@ -56,6 +62,12 @@ pub struct Reading {
     pub values: BTreeMap<String, f64>,
     /// What happened to the source since the reading before, for people.
     pub marks: Vec<(MarkKind, String)>,
+    /// What it told besides: tables, slow commands, stalls.
+    pub details: Vec<Found>,
+    /// Of a source that is several: each of them, by its label.
+    pub nodes: Vec<(String, Result<Reading, Failure>)>,
+    /// Why there are no values, when nodes or details were read all the same.
+    pub gap: Option<Failure>,
 }
 
 impl Reading {
@@ -63,7 +75,7 @@ impl Reading {
     #[must_use]
     pub fn of<const N: usize>(values: [(&str, f64); N]) -> Self {
         let values = values.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
-        Self { values, marks: Vec::new() }
+        Self { values, ..Self::default() }
     }
 
     /// Adds a value if it was read and is a number.
@@ -91,25 +103,43 @@ impl Failure {
     }
 }
 
-/// Reads a probe once, giving up after `patience`, and puts the outcome on the run's time axis: marks first, since a
-/// sample belongs to the segment that a mark opens.
-pub(crate) async fn read_facts(probe: &mut dyn Probe, clock: RunClock, patience: Duration) -> Vec<SeriesFact> {
+/// Reads a probe once, giving up after `patience`, and puts the outcome on the run's time axis.
+pub(crate) async fn read_facts(
+    probe: &mut dyn Probe,
+    clock: RunClock,
+    patience: Duration,
+    thorough: bool,
+) -> Vec<SeriesFact> {
     let at_ns = clock.now();
-    match read_once(probe, patience).await {
-        Ok(reading) => {
-            let mark = |(kind, detail)| SeriesFact::Mark(Mark { at_ns, kind, detail });
-            let mut facts: Vec<SeriesFact> = reading.marks.into_iter().map(mark).collect();
-            let took_ns = clock.now().since(at_ns);
-            facts.push(SeriesFact::Sample(Sample { at_ns, took_ns, values: reading.values }));
-            facts
-        }
-        Err(Failure { reason, detail }) => vec![SeriesFact::Gap(Gap { at_ns, reason, detail })],
+    let outcome = read_once(probe, patience, thorough).await;
+    facts(outcome, at_ns, clock.now().since(at_ns))
+}
+
+/// Marks first, since a sample belongs to the segment that a mark opens; then each node, then the whole.
+fn facts(outcome: Result<Reading, Failure>, at_ns: Offset, took_ns: u64) -> Vec<SeriesFact> {
+    let missing = |Failure { reason, detail }| SeriesFact::Gap(Gap { at_ns, reason, detail });
+    let Reading { values, marks, details, nodes, gap } = match outcome {
+        Ok(reading) => reading,
+        Err(failure) => return vec![missing(failure)],
+    };
+    let mark = |(kind, detail)| SeriesFact::Mark(Mark { at_ns, kind, detail });
+    let mut rows: Vec<SeriesFact> = marks.into_iter().map(mark).collect();
+    for (node, outcome) in nodes {
+        let of_node = |fact| SeriesFact::Node(NodeFact { node: node.clone(), fact: Box::new(fact) });
+        rows.extend(facts(outcome, at_ns, took_ns).into_iter().map(of_node));
     }
+    rows.push(match gap {
+        Some(failure) => missing(failure),
+        None => SeriesFact::Sample(Sample { at_ns, took_ns, values }),
+    });
+    rows.extend(details.into_iter().map(|found| SeriesFact::Detail(Detail { at_ns, found })));
+    rows
 }
 
 /// Reads a probe once, giving up after `patience`.
-pub(crate) async fn read_once(probe: &mut dyn Probe, patience: Duration) -> Result<Reading, Failure> {
-    tokio::time::timeout(patience, probe.read()).await.unwrap_or_else(|_| {
+pub(crate) async fn read_once(probe: &mut dyn Probe, patience: Duration, thorough: bool) -> Result<Reading, Failure> {
+    let reading = if thorough { probe.read_thoroughly() } else { probe.read() };
+    tokio::time::timeout(patience, reading).await.unwrap_or_else(|_| {
         Err(Failure::new(GapReason::TimedOut, format!("no answer within {} ms", patience.as_millis())))
     })
 }

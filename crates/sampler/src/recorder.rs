@@ -13,8 +13,7 @@ use plimsoll_record::keys::{Keys, KeysFact, KeysHeader};
 use plimsoll_record::logs::{FollowedLog, LogFact, Logs, LogsHeader};
 use plimsoll_record::metric::Source;
 use plimsoll_record::series::{
-    Containers, Host, MarkKind, NamedFact, NamedHeader, Pool, Postgres, Probes, Process, Redis, SeriesFact,
-    SeriesHeader,
+    Containers, Host, NamedFact, NamedHeader, Pool, Postgres, Probes, Process, Redis, SeriesFact, SeriesHeader,
 };
 use plimsoll_record::{Offset, RunClock, RunDir};
 use tokio::sync::{mpsc, oneshot};
@@ -154,11 +153,11 @@ impl Recorder {
     fn watch_redis(&mut self, fact: &SeriesFact) -> Vec<Alarm> {
         match fact {
             SeriesFact::Sample(sample) => self.alarms.sample(sample.at_ns, &sample.values),
-            SeriesFact::Mark(mark) if mark.kind != MarkKind::SaveStarted => {
+            SeriesFact::Mark(mark) if mark.kind.cuts() => {
                 self.alarms.segment();
                 Vec::new()
             }
-            SeriesFact::Mark(_) | SeriesFact::Gap(_) => Vec::new(),
+            SeriesFact::Mark(_) | SeriesFact::Gap(_) | SeriesFact::Detail(_) | SeriesFact::Node(_) => Vec::new(),
         }
     }
 

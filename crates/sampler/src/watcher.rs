@@ -23,6 +23,7 @@ use crate::growth::Growth;
 use crate::health::HealthProbe;
 use crate::logs::LogSource;
 use crate::machine::{HostProbe, ProcessProbe};
+use crate::phases::Phases;
 use crate::pool;
 use crate::postgres::PostgresProbe;
 use crate::probe::{Failure, Probe, read_facts};
@@ -68,7 +69,7 @@ pub enum Update {
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// Redis cannot be sampled.
-    #[error("cannot sample Redis at {address}: {detail}; {fix}", detail = failure.detail, fix = fix(failure))]
+    #[error("cannot sample Redis at {address}: {detail}; {fix}", detail = failure.detail, fix = redis::advice(failure))]
     Redis {
         /// Its address, without secrets.
         address: String,
@@ -93,27 +94,6 @@ impl StartError {
     #[must_use]
     pub fn redis(source: &RedisSource, failure: Failure) -> Self {
         Self::Redis { address: redis::probe(source, PATIENCE_AT_START).source(), failure }
-    }
-}
-
-fn fix(failure: &Failure) -> &'static str {
-    let says = |text| failure.detail.contains(text);
-    if says("NOAUTH") {
-        "it wants a password: use redis://:PASSWORD@HOST:PORT or redis://USER:PASSWORD@HOST:PORT"
-    } else if says("WRONGPASS") || says("invalid password") {
-        "the user or the password in the URL is wrong"
-    } else if says("NOPERM") {
-        "the user needs these rights: ACL SETUSER NAME on >PASSWORD +ping +info +client|id"
-    } else if says("certificate") || says("Certificate") {
-        "the certificate is not trusted here: name the authority's certificate in SSL_CERT_FILE"
-    } else {
-        match failure.reason {
-            GapReason::TimedOut => {
-                "it accepts connections and does not answer: is it suspended or blocked by a script?"
-            }
-            GapReason::Malformed => "is this a Redis server, or an endpoint that answers with fields of INFO as JSON?",
-            _ => "is it running there? Start it or give another URL (rediss:// for TLS)",
-        }
     }
 }
 
@@ -219,7 +199,7 @@ impl Watcher {
         }
         let pace = Pace { clock, grid: Grid::new(clock.now(), watch.every), every: watch.every, stopped };
         for (series, probe) in sources {
-            tokio::spawn(sample(series, probe, pace.clone(), messages.clone()));
+            tokio::spawn(sample(series, probe, pace.clone(), Phases::of(run), messages.clone()));
         }
         tokio::spawn(watch_wall_clock(WallClock::new(clock), pace.clone(), messages.clone()));
         if !logs.is_empty() {
@@ -299,17 +279,18 @@ fn around(watch: &Watch, clock: RunClock) -> Vec<(Of, Box<dyn Probe>)> {
 }
 
 async fn first_facts(source: Source, probe: &mut dyn Probe, clock: RunClock) -> Result<Vec<SeriesFact>, StartError> {
-    let facts = read_facts(probe, clock, PATIENCE_AT_START).await;
-    match facts.as_slice() {
-        [SeriesFact::Gap(gap)] if is_vital(source) => {
-            let failure = Failure::new(gap.reason, gap.detail.clone());
-            let what = probe.source();
-            Err(match source {
-                Source::Redis => StartError::Redis { address: what, failure },
-                _ => StartError::Postgres { what, failure },
-            })
-        }
-        _ => Ok(facts),
+    let facts = read_facts(probe, clock, PATIENCE_AT_START, true).await;
+    let missing = facts.iter().find_map(|fact| match fact {
+        SeriesFact::Gap(gap) if is_vital(source) => Some(Failure::new(gap.reason, gap.detail.clone())),
+        _ => None,
+    });
+    let what = probe.source();
+    match missing {
+        None => Ok(facts),
+        Some(failure) => Err(match source {
+            Source::Redis => StartError::Redis { address: what, failure },
+            _ => StartError::Postgres { what, failure },
+        }),
     }
 }
 
@@ -355,7 +336,13 @@ impl Pace {
 }
 
 /// Samples one source until the end. A recorder that is gone ends it too.
-async fn sample(series: Of, mut probe: Box<dyn Probe>, mut pace: Pace, messages: mpsc::Sender<Message>) {
+async fn sample(
+    series: Of,
+    mut probe: Box<dyn Probe>,
+    mut pace: Pace,
+    mut phases: Phases,
+    messages: mpsc::Sender<Message>,
+) {
     let patience = patience(pace.every);
     let mut was_slow = false;
     loop {
@@ -375,7 +362,8 @@ async fn sample(series: Of, mut probe: Box<dyn Probe>, mut pace: Pace, messages:
             probe.prepare_for_last();
         }
         let asked = pace.clock.now();
-        let facts = read_facts(probe.as_mut(), pace.clock, patience).await;
+        let thorough = phases.turned(asked) || last;
+        let facts = read_facts(probe.as_mut(), pace.clock, patience, thorough).await;
         was_slow = u128::from(pace.clock.now().since(asked)) >= pace.every.as_nanos();
         if messages.send(Message::Read { series: series.clone(), tick: number, facts }).await.is_err() || last {
             return;
@@ -448,15 +436,5 @@ mod tests {
         let Some(SeriesFact::Gap(last)) = rows.last() else { panic!("{rows:?}") };
         assert_eq!(last.reason, GapReason::Late);
         assert!(last.detail.contains("4399 samples"), "{}", last.detail);
-    }
-
-    #[test]
-    fn each_failure_names_its_way_out() {
-        let fixed = |reason, detail: &str| fix(&Failure::new(reason, detail)).to_owned();
-        assert!(fixed(GapReason::Refused, "NOAUTH Authentication required.").contains("PASSWORD@"));
-        assert!(fixed(GapReason::Refused, "WRONGPASS invalid username-password pair").contains("wrong"));
-        assert!(fixed(GapReason::Refused, "NOPERM this user has no permissions").contains("+info"));
-        assert!(fixed(GapReason::Unreachable, "Connection refused").contains("running"));
-        assert!(fixed(GapReason::Unreachable, "InvalidCertificate(UnknownIssuer)").contains("SSL_CERT_FILE"));
     }
 }

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "what a test sets up is there, or the test fails")]
 
+mod kinds;
 mod support;
 
 use std::path::Path;
@@ -305,6 +306,22 @@ async fn an_http_endpoint_gives_the_same_values() {
     assert!(!values.contains_key("keys"), "what the endpoint does not say is missing");
     let source = Facts::load(dir.path()).unwrap().redis.unwrap().header.source;
     assert_eq!(source, format!("http://127.0.0.1:{port}/redis-info"), "the token is not recorded");
+}
+
+#[tokio::test]
+async fn the_plan_says_which_value_of_an_endpoint_is_which() {
+    let port = serve(|_| {
+        let body = r#"{"redis":[{"mem":{"bytes":"2048"}}],"keyCount":7,"used_memory":1,"rss":"n/a"}"#;
+        format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{body}", body.len())
+    })
+    .await;
+    let fields = "{ used_memory = \"$.redis[0].mem.bytes\", keys = \"keyCount\", used_memory_rss = \"rss\" }";
+    let source = named(&format!("{{ url = \"http://127.0.0.1:{port}/redis-info\", fields = {fields} }}"));
+    let mut session = Session::start(&watch(source), None).await.unwrap();
+    let values = session.sample().await.values;
+    session.finish().await;
+    assert_eq!((values["used_memory"], values["keys"]), (2048.0, 7.0));
+    assert!(!values.contains_key("used_memory_rss"), "what is no number is missing");
 }
 
 #[tokio::test]

@@ -243,7 +243,9 @@ impl Made {
     fn into_series(self) -> Series {
         let header =
             SeriesHeader { source: "simulated".to_owned(), identity: BTreeMap::new(), every_ns: 1_000_000_000 };
-        let mut series = Series { header, samples: Vec::new(), gaps: Vec::new(), marks: self.marks, partial: false };
+        let (details, nodes) = (Vec::new(), BTreeMap::new());
+        let (samples, gaps, marks) = (Vec::new(), Vec::new(), self.marks);
+        let mut series = Series { header, samples, gaps, marks, details, nodes, partial: false };
         for (i, used) in self.used.iter().enumerate() {
             let at_ns = offset(i as f64 + 0.5);
             if self.missing[i] {

@@ -107,5 +107,9 @@ pub(crate) fn mark_words(kind: MarkKind) -> &'static str {
         MarkKind::OomKilled => "had a process killed for lack of memory",
         MarkKind::Down => "stopped answering as it should",
         MarkKind::Up => "answered as it should again",
+        MarkKind::SaveEnded => "ended a save",
+        MarkKind::RewriteStarted => "began to rewrite its append-only file",
+        MarkKind::RewriteEnded => "ended rewriting its append-only file",
+        MarkKind::StatsReset => "reset its counters",
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use plimsoll_record::Offset;
-use plimsoll_record::series::{Mark, MarkKind};
+use plimsoll_record::series::Mark;
 use plimsoll_record::summary::{Series, Window};
 
 use super::line::usual_guard;
@@ -38,10 +38,10 @@ pub(super) fn longest(series: &Series, window: Window) -> Window {
 
 /// The marks that end one segment and begin the next.
 pub(super) fn breaks(series: &Series, window: Window) -> impl Iterator<Item = &Mark> {
-    series.marks.iter().filter(move |mark| mark.kind != MarkKind::SaveStarted && window.contains(mark.at_ns))
+    series.marks.iter().filter(move |mark| mark.kind.cuts() && window.contains(mark.at_ns))
 }
 
 /// Saves and rewrites in the window: a fork copies pages, so resident memory moves without any growth.
 pub(super) fn saves(series: &Series, window: Window) -> impl Iterator<Item = &Mark> {
-    series.marks.iter().filter(move |mark| mark.kind == MarkKind::SaveStarted && window.contains(mark.at_ns))
+    series.marks.iter().filter(move |mark| mark.kind.is_fork() && window.contains(mark.at_ns))
 }

@@ -14,7 +14,8 @@ pub(super) fn series(seconds: usize, values: impl Fn(f64) -> Vec<(&'static str, 
         let values = values(t).into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
         Sample { at_ns: at(t), took_ns: 1, values }
     };
-    Series { header, samples: (0..seconds).map(sample).collect(), gaps: Vec::new(), marks: Vec::new(), partial: false }
+    let (gaps, marks, details, nodes) = (Vec::new(), Vec::new(), Vec::new(), BTreeMap::new());
+    Series { header, samples: (0..seconds).map(sample).collect(), gaps, marks, details, nodes, partial: false }
 }
 
 pub(super) fn window(from: f64, to: f64) -> Window {

@@ -90,13 +90,19 @@ fn failures(parts: &[Part], run: &RunDir) -> Result<(), MergeError> {
 
 fn series(fact: &SeriesFact, moved: &dyn Fn(Offset) -> Offset) -> SeriesFact {
     let mut fact = fact.clone();
-    let at = match &mut fact {
+    let at = time_of(&mut fact);
+    *at = moved(*at);
+    fact
+}
+
+fn time_of(fact: &mut SeriesFact) -> &mut Offset {
+    match fact {
         SeriesFact::Sample(sample) => &mut sample.at_ns,
         SeriesFact::Gap(gap) => &mut gap.at_ns,
         SeriesFact::Mark(mark) => &mut mark.at_ns,
-    };
-    *at = moved(*at);
-    fact
+        SeriesFact::Detail(detail) => &mut detail.at_ns,
+        SeriesFact::Node(row) => time_of(&mut row.fact),
+    }
 }
 
 fn named(fact: &NamedFact, moved: &dyn Fn(Offset) -> Offset) -> NamedFact {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::clock::Offset;
 use crate::files::FactFile;
 use crate::metric::Metric;
-use crate::series::{Gap, Mark, NamedFact, NamedHeader, Sample, SeriesFact, SeriesHeader};
+use crate::series::{Detail, Gap, Mark, NamedFact, NamedHeader, NodeFact, Sample, SeriesFact, SeriesHeader};
 use crate::summary::Window;
 
 /// A sampled series.
@@ -19,6 +19,10 @@ pub struct Series {
     pub gaps: Vec<Gap>,
     /// What happened to the source.
     pub marks: Vec<Mark>,
+    /// What the source told beside its values.
+    pub details: Vec<Detail>,
+    /// Each node by itself, where the source is several; then everything above is of all of them together.
+    pub nodes: BTreeMap<String, Series>,
     /// True when the sampler died.
     pub partial: bool,
 }
@@ -30,9 +34,7 @@ impl Series {
     {
         let partial = file.is_partial();
         let mut series = Self::empty(file.header.body, partial);
-        for fact in file.facts {
-            series.add(fact);
-        }
+        file.facts.into_iter().for_each(|fact| series.add(fact));
         series
     }
 
@@ -53,7 +55,8 @@ impl Series {
     }
 
     fn empty(header: SeriesHeader, partial: bool) -> Self {
-        Self { header, samples: Vec::new(), gaps: Vec::new(), marks: Vec::new(), partial }
+        let (samples, gaps, marks) = (Vec::new(), Vec::new(), Vec::new());
+        Self { header, samples, gaps, marks, details: Vec::new(), nodes: BTreeMap::new(), partial }
     }
 
     fn add(&mut self, fact: SeriesFact) {
@@ -61,6 +64,12 @@ impl Series {
             SeriesFact::Sample(sample) => self.samples.push(sample),
             SeriesFact::Gap(gap) => self.gaps.push(gap),
             SeriesFact::Mark(mark) => self.marks.push(mark),
+            SeriesFact::Detail(detail) => self.details.push(detail),
+            SeriesFact::Node(NodeFact { node, fact }) => {
+                let header = || SeriesHeader { source: node.clone(), ..self.header.clone() };
+                let partial = self.partial;
+                self.nodes.entry(node.clone()).or_insert_with(|| Self::empty(header(), partial)).add(*fact);
+            }
         }
     }
 
@@ -123,6 +132,10 @@ mod tests {
     use super::*;
     use crate::metric::METRICS;
 
+    fn empty() -> Series {
+        Series::empty(SeriesHeader { source: String::new(), identity: BTreeMap::new(), every_ns: 1 }, false)
+    }
+
     #[test]
     fn a_series_in_six_numbers_skips_samples_without_the_value() {
         let sample = |second: i64, value: Option<f64>| Sample {
@@ -130,17 +143,24 @@ mod tests {
             took_ns: 1,
             values: value.map(|value| (METRICS[0].key.to_owned(), value)).into_iter().collect(),
         };
-        let series = Series {
-            header: SeriesHeader { source: String::new(), identity: BTreeMap::new(), every_ns: 1 },
-            samples: vec![sample(0, Some(4.0)), sample(1, None), sample(2, Some(1.0)), sample(3, Some(10.0))],
-            gaps: Vec::new(),
-            marks: Vec::new(),
-            partial: false,
-        };
+        let mut series = empty();
+        series.samples = vec![sample(0, Some(4.0)), sample(1, None), sample(2, Some(1.0)), sample(3, Some(10.0))];
         let stats = series.stats(&METRICS[0], None).unwrap();
         assert_eq!((stats.count, stats.first, stats.last, stats.min, stats.max), (3, 4.0, 10.0, 1.0, 10.0));
         assert_eq!((stats.mean, stats.median), (5.0, 4.0));
         let late = Window { from: Offset(3_000_000_000), to: Offset(9_000_000_000) };
         assert_eq!(series.stats(&METRICS[0], Some(late)).map(|stats| stats.count), Some(1));
+    }
+
+    #[test]
+    fn rows_of_nodes_make_series_of_their_own() {
+        let mut series = empty();
+        let sample = Sample { at_ns: Offset(1), took_ns: 1, values: BTreeMap::from([("keys".to_owned(), 2.0)]) };
+        for node in ["a", "b", "a"] {
+            let fact = Box::new(SeriesFact::Sample(sample.clone()));
+            series.add(SeriesFact::Node(NodeFact { node: node.to_owned(), fact }));
+        }
+        assert!(series.samples.is_empty());
+        assert_eq!((series.nodes["a"].samples.len(), series.nodes["b"].samples.len()), (2, 1));
     }
 }

@@ -90,7 +90,7 @@ fn marks(facts: &Facts) -> impl Iterator<Item = Happening> {
             let detail = if mark.detail.is_empty() { String::new() } else { format!(": {}", mark.detail) };
             let of = of.map_or_else(String::new, |of| format!("{of}: "));
             let text = text::plain(&format!("{of}{}{detail}", mark_words(mark.kind)));
-            Happening { at: mark.at_ns, source: source.label(), text, flagged: mark.kind != MarkKind::SaveStarted }
+            Happening { at: mark.at_ns, source: source.label(), text, flagged: mark.kind.cuts() }
         })
     })
 }
@@ -105,5 +105,9 @@ fn mark_words(kind: MarkKind) -> &'static str {
         MarkKind::OomKilled => "a process was killed for lack of memory",
         MarkKind::Down => "the endpoint stopped answering as it should",
         MarkKind::Up => "the endpoint answers as it should again",
+        MarkKind::SaveEnded => "a background save ended",
+        MarkKind::RewriteStarted => "a rewrite of the append-only file began",
+        MarkKind::RewriteEnded => "a rewrite of the append-only file ended",
+        MarkKind::StatsReset => "counters began anew",
     }
 }

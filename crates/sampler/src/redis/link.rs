@@ -101,10 +101,17 @@ impl Dial {
     pub async fn open(&mut self) -> Result<Link, Failure> {
         let config = self.config()?;
         let connecting = connect(config, self.patience);
-        let (client, task) = match tokio::time::timeout(self.patience, connecting).await {
-            Ok(connected) => connected.map_err(|error| failure(&error, &self.login))?,
-            Err(_) => return Err(no_answer(self.patience)),
+        let connected = match tokio::time::timeout(self.patience, connecting).await {
+            Ok(connected) => connected.map_err(|error| failure(&error, &self.login)),
+            Err(_) => Err(no_answer(self.patience)),
         };
+        let (client, task) = connected.map_err(|failure| match (failure.reason, &self.tls) {
+            // A server that does not speak TLS waits for the end of what it takes for a line.
+            (GapReason::TimedOut, Some(_)) => {
+                Failure { detail: "no answer to the beginning of TLS".to_owned(), ..failure }
+            }
+            _ => failure,
+        })?;
         Ok(Link { client, task, login: self.login.clone(), patience: self.patience })
     }
 
@@ -239,7 +246,8 @@ fn scrub(text: &str, login: &Login) -> String {
 /// The sentence in an error of the operating system, which the client library shows in Rust's debug form.
 fn readable(details: &str) -> &str {
     let message = details.split_once("message: \"").and_then(|(_, rest)| rest.split_once('"'));
-    message.map_or(details, |(message, _)| message)
+    let wrapped = details.split_once("error: ").and_then(|(_, rest)| rest.strip_suffix(" }"));
+    message.map(|(message, _)| message).or(wrapped).unwrap_or(details)
 }
 
 fn chain(error: &dyn std::error::Error) -> String {

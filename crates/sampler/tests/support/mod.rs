@@ -1,6 +1,6 @@
 //! A real Redis for one test: on a free loopback port, in a directory of its own, killed by its handle.
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -18,10 +18,31 @@ pub(crate) struct RedisServer {
 impl RedisServer {
     /// Starts a server with these further arguments, and waits until it answers.
     pub(crate) fn start(arguments: &[&str]) -> Self {
+        Self::start_at(free_port(), arguments)
+    }
+
+    /// The same on this port, unless the arguments say otherwise.
+    pub(crate) fn start_at(port: u16, arguments: &[&str]) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let port = free_port();
         let child = spawn(dir.path(), port, arguments);
         let server = Self { child, port, dir };
+        server.wait_until_it_answers();
+        server
+    }
+
+    /// Starts a sentinel that watches this primary under this name, and decides alone.
+    pub(crate) fn sentinel(name: &str, primary: u16) -> Self {
+        let (dir, port) = (tempfile::tempdir().unwrap(), free_port());
+        let path = dir.path().join("sentinel.conf");
+        let text = format!(
+            "port {port}\nbind 127.0.0.1\ndir {}\nsentinel monitor {name} 127.0.0.1 {primary} 1\n\
+             sentinel down-after-milliseconds {name} 1000\nsentinel failover-timeout {name} 3000\n",
+            dir.path().display()
+        );
+        std::fs::write(&path, text).unwrap();
+        let mut command = Command::new(program());
+        command.arg(&path).arg("--sentinel").stdin(Stdio::null()).stdout(Stdio::null());
+        let server = Self { child: command.spawn().unwrap(), port, dir };
         server.wait_until_it_answers();
         server
     }
@@ -52,15 +73,38 @@ impl RedisServer {
         answer.trim_end().to_owned()
     }
 
+    /// Runs a command that answers with text.
+    pub(crate) fn text(&self, line: &str) -> String {
+        let mut answer = BufReader::new(self.begin(line));
+        let mut head = String::new();
+        answer.read_line(&mut head).unwrap();
+        let length = head.trim_end().strip_prefix('$').unwrap_or_else(|| panic!("{line}: {head}")).parse().unwrap();
+        let mut text = vec![0; length];
+        answer.read_exact(&mut text).unwrap();
+        String::from_utf8(text).unwrap()
+    }
+
+    /// Sends a command and does not wait for its answer.
+    pub(crate) fn begin(&self, line: &str) -> TcpStream {
+        let mut stream = self.connect().unwrap();
+        stream.write_all(format!("{line}\r\n").as_bytes()).unwrap();
+        stream
+    }
+
     /// Writes `count` keys of `bytes` each, as one pipeline.
     pub(crate) fn fill(&self, count: u32, bytes: usize) {
-        let mut stream = self.connect().unwrap();
         let value = "x".repeat(bytes);
         let batch: String = (0..count).map(|i| format!("SET key:{i} {value}\r\n")).collect();
-        stream.write_all(batch.as_bytes()).unwrap();
-        // Each command is answered by a line. A server that finds the connection half closed may reset it instead.
-        let answers = BufReader::new(stream).lines().take(count as usize);
-        assert_eq!(answers.map(Result::unwrap).count(), count as usize, "the server answers every command");
+        self.pipeline(&batch, count as usize);
+    }
+
+    /// Sends so many commands at once and waits until all are answered, each by a line.
+    pub(crate) fn pipeline(&self, commands: &str, count: usize) {
+        let mut stream = self.connect().unwrap();
+        stream.write_all(commands.as_bytes()).unwrap();
+        // A server that finds the connection half closed may reset it instead.
+        let answers = BufReader::new(stream).lines().take(count);
+        assert_eq!(answers.map(Result::unwrap).count(), count, "the server answers every command");
     }
 
     /// The server as a plan names it.
@@ -107,7 +151,8 @@ fn program() -> String {
     std::env::var("PLIMSOLL_REDIS_SERVER").unwrap_or_else(|_| "redis-server".to_owned())
 }
 
-fn free_port() -> u16 {
+/// A port that was free a moment ago.
+pub(crate) fn free_port() -> u16 {
     TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
 }
 
