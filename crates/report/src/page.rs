@@ -14,6 +14,7 @@ mod events;
 mod generator;
 mod growth;
 mod host;
+mod integrity;
 mod interval_bar;
 mod keys;
 mod latency;
@@ -42,7 +43,7 @@ struct Section {
     body: fn(&View<'_>) -> Markup,
 }
 
-const SECTIONS: [Section; 20] = [
+const SECTIONS: [Section; 21] = [
     Section { id: "criteria", title: "Criteria", body: criteria::section },
     Section { id: "advice", title: "Concerns", body: advice::section },
     Section { id: "load", title: "Load", body: load::section },
@@ -53,6 +54,7 @@ const SECTIONS: [Section; 20] = [
     Section { id: "endpoints", title: "Endpoints", body: endpoints::section },
     Section { id: "outcomes", title: "Outcomes", body: outcomes::section },
     Section { id: "slowest", title: "Slowest requests", body: slowest::section },
+    Section { id: "integrity", title: "Acknowledged writes", body: integrity::section },
     Section { id: "limiter", title: "Rate limiter", body: limiter::section },
     Section { id: "logs", title: "Logs", body: logs::section },
     Section { id: "database", title: "Database", body: database::section },
