@@ -25,6 +25,7 @@ mod redis;
 mod redis_reply;
 mod reply;
 
+use std::pin::pin;
 use std::time::Duration;
 
 use bytes::BytesMut;
@@ -83,7 +84,9 @@ pub(crate) async fn exchange(
         Some(lease) => (lease, errand.delay),
         None => {
             let began = heart.now();
-            let opened = line.within(heart, errand.deadline, pool.lease(owner, call.subscribes)).await;
+            // On the heap: most operations find a connection, and would make room for opening one.
+            let lease = Box::pin(pool.lease(owner, call.subscribes));
+            let opened = line.within(heart, errand.deadline, lease).await;
             match opened {
                 Some((Ok(lease), wait)) => (lease, delayed(errand.delay, began, heart.now(), wait)),
                 Some((Err(fault), _)) => return failed(heart, fault.outcome),
@@ -96,7 +99,11 @@ pub(crate) async fn exchange(
     let patience = call.timeout.unwrap_or_else(|| nanos(pool.store().timeout));
     let deadline = sent.saturating_add(patience).min(errand.deadline);
     let wanted = !heart.work.examinations[usize::from(errand.operation)].wants().is_nothing();
-    let replied = line.within(heart, deadline, lease.client().ask(asked, wanted)).await;
+    let replied = {
+        // Pinned here, so that it is not copied once more on its way.
+        let asking = pin!(lease.client().ask(asked, wanted));
+        line.within(heart, deadline, asking).await
+    };
     let done = heart.now();
     settle(lease, replied.as_ref(), sent, done);
     let result = match replied {
@@ -169,4 +176,19 @@ pub(crate) async fn ask_once(
 /// Whether a store accepts a connection and answers on it.
 pub(crate) async fn is_there(store: &Store) -> Result<(), Fault> {
     Client::open(store).await.map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn size<'a, F>(_: fn(&'a mut Line, &'a Heart, &'a Journey, Errand, &'a Call) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    #[test]
+    fn an_operation_takes_little_room_so_that_beginning_one_copies_little() {
+        let bytes = size(exchange);
+        assert!(bytes <= 2048, "{bytes} B");
+    }
 }

@@ -4,8 +4,10 @@
 //! new client. Nothing in it has a timeout of its own either, because whoever asks watches the clock.
 
 use std::cell::RefCell;
+use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use fred::clients::Client as Fred;
@@ -105,23 +107,29 @@ impl Client {
         if self.is_closed() {
             return Err(Outcome::Closed.into());
         }
-        tokio::select! {
-            biased;
-            reply = self.reply(asked, wanted) => reply,
-            () = gone => Err(Outcome::Closed.into()),
-        }
+        // A reply that has come counts, also when the connection went just then.
+        let mut reply = pin!(self.reply(asked, wanted));
+        poll_fn(|cx| match reply.as_mut().poll(cx) {
+            Poll::Pending => gone.as_mut().poll(cx).map(|()| Err(Outcome::Closed.into())),
+            ready => ready,
+        })
+        .await
     }
 
     async fn reply(&self, asked: Filled<'_>, wanted: bool) -> Result<Reply, Fault> {
         match asked {
             Filled::Redis(command, args) => {
-                let frame = self.fred.custom_raw(command.clone(), args).await.map_err(|error| fault_of(&error))?;
+                // The library's future is large, and every function around it would copy it once: on the heap it is
+                // copied a single time.
+                let asking = Box::pin(self.fred.custom_raw(command.clone(), args));
+                let frame = asking.await.map_err(|error| fault_of(&error))?;
                 reply_of(frame, wanted)
             }
-            Filled::Pipeline(commands) => self.pipeline(commands, wanted).await,
-            Filled::Transaction(commands) => self.transaction(commands, wanted).await,
-            Filled::Script(script) => self.script(script, wanted).await,
-            Filled::Subscribe(channels) => self.next_message(channels, wanted).await,
+            // On the heap: single commands, as most are, need little room.
+            Filled::Pipeline(commands) => Box::pin(self.pipeline(commands, wanted)).await,
+            Filled::Transaction(commands) => Box::pin(self.transaction(commands, wanted)).await,
+            Filled::Script(script) => Box::pin(self.script(script, wanted)).await,
+            Filled::Subscribe(channels) => Box::pin(self.next_message(channels, wanted)).await,
             Filled::Sql(..) | Filled::SqlTransaction { .. } | Filled::Copy { .. } => Err(Outcome::NotBuilt.into()),
         }
     }
