@@ -23,7 +23,6 @@ const EVERY_KIND: [&str; 26] = [
     "drift(p95) < 20%",
     "recovery_time(spike) < 60s",
     "knee(p95 < 2s) >= 0/s",
-    "lost_writes == 0",
     "limiter.effectiveness >= 0%",
     "limiter.false_rejects < 100%",
     "redis.fragmentation < 2",
